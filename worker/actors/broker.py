@@ -1,0 +1,119 @@
+"""The dramatiq broker, set up on purpose.
+
+It carries wake-ups, which may be lost or doubled at no cost, and the host app's own ``user_added`` and
+``user_removed`` messages, which must not be. What dramatiq does by default on Redis, and why that is not enough, stands
+beside each choice.
+"""
+
+from collections.abc import Iterable
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.errors import ConnectionClosed
+from dramatiq.middleware import AsyncIO, CurrentMessage, Middleware
+
+from worker.store.connect import connect_sync
+from worker.store.scripts import PASSING
+
+SEAT_EVENTS = "seat-events"
+RECONCILE = "reconcile"
+
+HEARTBEAT_TIMEOUT_MS = 20_000
+"""A process silent for this long is taken for dead and its messages are given to others (default: a minute)."""
+
+MAINTENANCE_CHANCE = 10_000
+"""One command in a hundred looks for dead processes (default: one in a thousand, which takes minutes when idle)."""
+
+DEAD_LETTERS_KEPT_MS = 30 * 86_400_000
+"""A message that can't be handled is kept for a month."""
+
+
+class Consumer(_RedisConsumer):
+    """A consumer that takes every trouble of Redis for a lost connection, and so always comes back.
+
+    redis-py's TimeoutError is no ConnectionError, and neither is a server that is loading, read-only or out of memory:
+    dramatiq lets the first end the consumer's thread for good.
+    """
+
+    def __next__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+        try:
+            return super().__next__()  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            raise as_connection_closed(error) from None
+
+    def ack(self, message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        try:
+            super().ack(message)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            raise as_connection_closed(error) from None
+
+    def nack(self, message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        try:
+            super().nack(message)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            raise as_connection_closed(error) from None
+
+    def requeue(self, messages):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        try:
+            super().requeue(messages)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            raise as_connection_closed(error) from None
+
+
+def as_connection_closed(error: redis.RedisError) -> Exception:
+    """The error as one that dramatiq recovers from, unless waiting would not mend it."""
+    word = str(error).partition(" ")[0]
+    passing = not isinstance(error, redis.ResponseError) or word in PASSING
+    return ConnectionClosed(error) if passing else error  # type: ignore[no-untyped-call]
+
+
+class Broker(RedisBroker):
+    """dramatiq's Redis broker with the consumer above."""
+
+    @property
+    def consumer_class(self) -> type[Consumer]:
+        return Consumer
+
+
+class DeadLetters(Middleware):
+    """A message whose actor raises is kept as a dead letter.
+
+    dramatiq's own ``Retries`` would enqueue it again, and where Redis is away at that moment, lose it. Our actors wait
+    for Redis by themselves: what they raise would be raised again.
+    """
+
+    def after_process_message(  # type: ignore[no-untyped-def]
+        self,
+        broker,  # noqa: ANN001
+        message,  # noqa: ANN001
+        *,
+        result=None,  # noqa: ANN001
+        exception=None,  # noqa: ANN001
+    ) -> None:
+        if exception is not None:
+            message.fail()
+
+
+def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ()) -> Broker:
+    """A broker on the server of ``url``. Nothing is sent until it is first used.
+
+    No ``TimeLimit`` (it raises past ``except Exception`` and has the message repeated), no ``Prometheus`` (it opens a
+    port to the world), no ``AgeLimit``.
+    """
+    broker = Broker(  # type: ignore[no-untyped-call]
+        client=connect_sync(url),
+        namespace=namespace,
+        middleware=[AsyncIO(), CurrentMessage(), DeadLetters(), *middleware],
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=MAINTENANCE_CHANCE,
+        dead_message_ttl=DEAD_LETTERS_KEPT_MS,
+    )
+    for queue in (SEAT_EVENTS, RECONCILE):
+        broker.declare_queue(queue)
+    return broker
+
+
+def wake_message(tenant: str, token: str) -> "dramatiq.Message[None]":
+    """The wake-up of one tenant."""
+    return dramatiq.Message(queue_name=RECONCILE, actor_name="reconcile", args=(tenant, token), kwargs={}, options={})

@@ -1,0 +1,71 @@
+"""One worker process: dramatiq's worker threads in front of one event loop that does the work."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+# Read by dramatiq when it is imported: how long a consumer waits before it comes back after a lost connection (ms).
+os.environ.setdefault("dramatiq_restart_delay", "1000")
+
+import structlog
+from dramatiq import Worker
+
+from worker.actors.broker import make_broker
+from worker.actors.reconcile import declare_reconcile
+from worker.actors.seat_events import declare_seat_events
+from worker.actors.watchdog import Watchdog
+from worker.actors.wiring import ports_of, store_of
+from worker.engine.reconcile import Reconciler
+from worker.settings import Settings
+from worker.settings.derive import micros
+
+log = structlog.get_logger(__name__)
+
+IDLE_POLL_MS = 50
+"""An idle consumer asks for messages at least this often. dramatiq's own 1,000 would put a second on every wake-up."""
+
+STOP_WITHIN = 45.0
+"""Seconds a stopping process gives the calls it has under way; what is not done then is resumed by others."""
+
+
+def run(settings: Settings, threads: int) -> int:
+    """Work until SIGTERM or SIGINT; then take no new work, finish what is under way, and return 0.
+
+    Raises:
+        ConfigError: a setting that a worker needs is missing.
+    """
+    url = settings.require_redis()
+    store = store_of(settings)
+    ports = ports_of(settings, store, concurrency=max(threads, 4))
+    broker = make_broker(url, settings.namespace)
+    declare_reconcile(broker, Reconciler(ports))
+    declare_seat_events(broker, store, micros(settings.settle_seconds))
+    worker = Worker(broker, worker_threads=threads, worker_timeout=IDLE_POLL_MS)
+    watchdog = Watchdog(worker)
+    stop = threading.Event()
+
+    def stopping(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stopping)
+    signal.signal(signal.SIGINT, stopping)
+    worker.start()
+    watchdog.start()
+    log.info("worker ready", threads=threads, mode=ports.policy.mode.value)
+    while not stop.wait(1.0):
+        pass
+    log.info("worker stopping")
+    watchdog.stop()
+    _end_after(STOP_WITHIN)
+    worker.stop(timeout=int(STOP_WITHIN * 1000))
+    broker.close()
+    log.info("worker stopped")
+    return 0
+
+
+def _end_after(seconds: float) -> None:
+    """End the process even if something in it never does."""
+    timer = threading.Timer(seconds + 2.0, os._exit, args=(1,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,105 @@
+"""The scheduler: wakes tenants that are due. Several may run; each due tenant is leased to one of them."""
+
+import asyncio
+import signal
+
+import redis
+import structlog
+
+from worker.actors.broker import RECONCILE, Broker, make_broker, wake_message
+from worker.actors.wiring import store_of
+from worker.core.times import SECOND
+from worker.settings import Settings
+from worker.store.errors import StoreError
+from worker.store.interface import Store, Wake
+from worker.store.matching import redeliver
+
+log = structlog.get_logger(__name__)
+
+LEASE = 20 * SECOND
+AT_ONCE = 100
+MOST_QUEUED = 256
+"""Wake-ups that may wait in the queue: beyond that, workers are busy or away, and tenants wait in the due set."""
+
+LONGEST_SLEEP = 1.0
+MATCH_EVERY = 10.0
+PARKED_AT_ONCE = 200
+
+
+def run(settings: Settings) -> int:
+    """Wake due tenants until SIGTERM or SIGINT; then return 0.
+
+    Raises:
+        ConfigError: no Redis is set.
+    """
+    broker = make_broker(settings.require_redis(), settings.namespace)
+    asyncio.run(_main(settings, broker))
+    return 0
+
+
+async def _main(settings: Settings, broker: Broker) -> None:
+    store = store_of(settings)
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    log.info("scheduler ready")
+    tasks = [asyncio.create_task(_wake_due(store, broker)), asyncio.create_task(_match_parked(store))]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    ended = [task for task in tasks if task.done()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await store.aclose()
+    for task in ended:
+        task.result()  # a task only ends by itself through a bug: let it be seen, and the process be restarted
+    log.info("scheduler stopped")
+
+
+async def _wake_due(store: Store, broker: Broker) -> None:
+    """Lease due tenants and enqueue their wake-ups, for ever."""
+    away = False
+    while True:
+        try:
+            queued = await asyncio.to_thread(_queued, broker)
+            if queued >= MOST_QUEUED:
+                await asyncio.sleep(0.05)
+                continue
+            claimed = await store.claim_due(min(AT_ONCE, MOST_QUEUED - queued), LEASE)
+            if claimed.wakes:
+                await asyncio.to_thread(_enqueue, broker, claimed.wakes)
+                continue
+            next_in = LONGEST_SLEEP if claimed.next_in is None else claimed.next_in / SECOND
+            await store.wait_bell(min(next_in, LONGEST_SLEEP))
+        except (StoreError, redis.RedisError) as error:
+            # What was leased and not enqueued is due again when its lease ends.
+            if not away:
+                log.warning("waking tenants has to wait", reason=str(error))
+            away = True
+            await asyncio.sleep(0.5)
+        else:
+            if away:
+                log.info("waking tenants again")
+            away = False
+
+
+async def _match_parked(store: Store) -> None:
+    """Give early payment events another chance to be matched, for ever."""
+    while True:
+        await asyncio.sleep(MATCH_EVERY)
+        try:
+            for parked in await store.parked(PARKED_AT_ONCE):
+                await redeliver(store, parked.fact)
+        except StoreError as error:
+            log.debug("matching parked events has to wait", reason=str(error))
+
+
+def _queued(broker: Broker) -> int:
+    length = broker.client.llen(f"{broker.namespace}:{RECONCILE}")
+    assert isinstance(length, int)
+    return length
+
+
+def _enqueue(broker: Broker, wakes: tuple[Wake, ...]) -> None:
+    for wake in wakes:
+        broker.enqueue(wake_message(wake.tenant, wake.token))

@@ -1,0 +1,61 @@
+"""From settings to the ports the engine works with."""
+
+import asyncio
+import time
+import uuid
+
+from worker.crovver.client import CrovverClient
+from worker.crovver.credentials import SecretKey, ServiceKey
+from worker.engine.ports import CheckoutOptions, Pace, Ports
+from worker.engine.rate import FleetRate
+from worker.payments.sessions import StripeSessions
+from worker.settings import Settings
+from worker.settings.derive import micros, policy_of, powers_of
+from worker.store.redis_store import RedisStore
+
+
+def store_of(settings: Settings) -> RedisStore:
+    """The store that the settings name; it belongs to the event loop it is first used in.
+
+    Raises:
+        ConfigError: none is set.
+    """
+    return RedisStore.from_url(settings.require_state(), settings.namespace, journal_length=settings.journal_length)
+
+
+def ports_of(settings: Settings, store: RedisStore, *, concurrency: int) -> Ports:
+    """Everything a reconcile needs, for one event loop; ``concurrency`` bounds its calls to Crovver.
+
+    Raises:
+        ConfigError: Crovver's key is not set.
+    """
+    key = settings.require_crovver()
+    text = key.secret.get_secret_value()
+    rate = settings.crovver_rate
+    crovver = CrovverClient(
+        base_url=settings.crovver_base_url,
+        credentials=ServiceKey(text, key.org_id) if key.org_id else SecretKey(text),
+        limiter=FleetRate(store, rate.calls, rate.seconds, asyncio.sleep),
+        max_concurrency=concurrency,
+    )
+    sessions = None
+    if settings.stripe_api_key is not None:
+        sessions = StripeSessions(settings.stripe_api_key.get_secret_value(), settings.stripe_base_url)
+    return Ports(
+        store=store,
+        crovver=crovver,
+        policy=policy_of(settings),
+        powers=powers_of(settings),
+        sleep=asyncio.sleep,
+        monotonic=time.monotonic,
+        new_id=new_id,
+        sessions=sessions,
+        checkout=CheckoutOptions(settings.plan_id, settings.success_url, settings.cancel_url),
+        pace=Pace(walk_every=micros(settings.full_look_every)),
+    )
+
+
+def new_id(prefix: str) -> str:
+    """An identifier nobody has used, in the order of time: ``upg_0192…``."""
+    millis = time.time_ns() // 1_000_000
+    return f"{prefix}_{millis:012x}{uuid.uuid4().hex[:16]}"

@@ -1,0 +1,1 @@
+"""The `seats` commands: thin faces on the other rooms, and the supervisor that runs several of them as one."""

@@ -1,0 +1,75 @@
+"""The `seats` commands, in the order in which a newcomer meets them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli import decide, processes, publish, read, roster, sweep, why
+from worker.cli.common import Common
+from worker.cli.demo import command as demo
+from worker.cli.up import command as up
+
+TRY, SERVE, FEED, SEE, DECIDE = "Try it", "Serve", "Feed", "See", "Decide"
+
+app = typer.Typer(
+    name="seats",
+    help="Keeps the seats of your Crovver tenants in step with their users.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"seats {version('seat-reconciler')}")
+        except PackageNotFoundError:
+            print("seats (a checkout that is not installed)")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 done, 1 the thing asked for failed, 2 bad usage or configuration.")
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with settings; before or after the command.", show_default="config/settings.toml"),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks, and log more.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keeps the seats of your Crovver tenants in step with their users."""
+    context.obj = Common(config, debug)
+
+
+for panel, name, function in (
+    (TRY, "demo", demo.demo),
+    (TRY, "up", up.up),
+    (SERVE, "web", processes.web),
+    (SERVE, "worker", processes.worker),
+    (SERVE, "scheduler", processes.scheduler),
+    (SERVE, "sandbox", processes.sandbox),
+    (FEED, "publish", publish.publish),
+    (FEED, "import", roster.import_roster),
+    (FEED, "sweep", sweep.sweep),
+    (SEE, "status", read.status),
+    (SEE, "upgrades", read.upgrades),
+    (SEE, "why", why.why),
+    (DECIDE, "approve", decide.approve),
+    (DECIDE, "cancel", decide.cancel),
+    (DECIDE, "retry", decide.retry),
+):
+    app.command(name, rich_help_panel=panel)(function)
+
+
+def command() -> Any:  # noqa: ANN401 (Typer does not export its command class)
+    """The commands as one object whose ``main`` runs them."""
+    return typer.main.get_command(app)

@@ -1,0 +1,97 @@
+"""`seats import`: a tenant's full user list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.common import Common
+from worker.cli.errors import CommandError, UsageProblem
+
+if TYPE_CHECKING:
+    from worker.core.facts import RosterFact, RosterUser
+    from worker.store.redis_store import RedisStore
+
+
+def import_roster(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True,
+            help="roster.csv with a header (userId or user_id, id, user; email; name), or roster.jsonl.",
+        ),
+    ],
+    tenant: Annotated[str, typer.Option(help="The tenant whose users these are.")],
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="When the list was true (RFC 3339).", show_default="now")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take it even if it removes most users.")] = False,
+) -> None:  # fmt: skip
+    """Take a full roster snapshot of a tenant: users that are not in it count as removed.
+
+    Facts that are newer than the snapshot keep their say. Importing the same file again changes nothing.
+    """
+    from worker.cli.publish import show_problems
+    from worker.cli.roster_file import BadRoster, read_roster
+    from worker.cli.state import with_store
+
+    settings = Common.of(context).settings()
+    settings.require_state()
+    if not 1 <= len(tenant) <= 255 or not tenant.isprintable() or not tenant.strip():
+        raise UsageProblem("--tenant must be 1 to 255 printable characters: check the id")
+    try:
+        users = read_roster(file)
+    except BadRoster as bad:
+        show_problems(f"{file}: {problem}" for problem in bad.problems)
+        raise CommandError(f"nothing of {file} was taken: correct it, and import it again") from None
+    print(with_store(settings, lambda store: _import(store, tenant, users, as_of, force)))
+
+
+async def _import(
+    store: RedisStore, tenant: str, users: tuple[RosterUser, ...], as_of: str | None, force: bool
+) -> str:
+    import uuid
+
+    from worker.core.facts import RosterFact
+    from worker.core.roster import is_drastic
+    from worker.core.times import format_instant
+
+    now = await store.now()
+    at = now if as_of is None else _instant(as_of, now)
+    fact = RosterFact(users, at, f"ros_{uuid.uuid4().hex}", forced=force)
+    removed, needed = await _effect(store, tenant, fact)
+    if not force and is_drastic(removed, needed):
+        raise CommandError(
+            f"this roster would remove {removed:,} of the {needed:,} users of {tenant}, which is more likely a mistake "
+            "than a wish: nothing was taken; if it is meant, import it again with --force"
+        )
+    await store.append({tenant: [fact]})
+    return f"{len(users):,} users of {tenant} as of {format_instant(at)}; {removed:,} that are not among them count as removed"
+
+
+async def _effect(store: RedisStore, tenant: str, fact: RosterFact) -> tuple[int, int]:
+    """How many users the snapshot removes, of how many: asked of the state with the waiting facts folded in."""
+    from worker.core.fold import fold
+    from worker.core.roster import Roster, count, removed_by
+
+    loaded = await store.load(tenant)
+    entries = loaded.entries if loaded.whole else await store.whole_roster(tenant)
+    roster = fold(loaded.tenant, Roster(count(entries), dict(entries), loaded.tenant.floor), loaded.facts, loaded.now).roster
+    newer = (fact.at, fact.id) > roster.floor
+    return len(removed_by(roster, fact)) if newer else 0, roster.counts().needed
+
+
+def _instant(text: str, now: int) -> int:
+    from worker.core.times import parse_instant
+    from worker.events import MOST_AHEAD
+
+    try:
+        at = parse_instant(text)
+    except ValueError as error:
+        raise UsageProblem(f"--as-of is {error}") from None
+    if at > now + MOST_AHEAD:
+        raise UsageProblem("--as-of is more than 5 minutes in the future: give the time at which the list was true")
+    return at

@@ -1,0 +1,168 @@
+"""Decide: what should happen next for a tenant, from what is known. Pure: the same inputs give the same verdict.
+
+A verdict carries at most one effect. An effect that costs money is only ever decided on a look at Crovver that was
+taken after the last fact (``fresh``), and its claim is part of the record that is saved before anything is called.
+"""
+
+from dataclasses import replace
+
+from worker.core import pursue
+from worker.core.case import Case, Step, Verdict
+from worker.core.effects import Allocate, Effect, StartCheckout
+from worker.core.journal import Note, NoteKind
+from worker.core.policy import Mode
+from worker.core.tenant import Decision, Inputs, Rule, TroubleKind, asks_in_a_row
+from worker.core.times import MINUTE
+from worker.core.upgrade import Closing, State, Upgrade
+
+MOST_ASKS = 4
+"""One ask and three more; then an operator decides."""
+
+ALLOCATE_AT_ONCE = 100
+
+
+def decide(case: Case) -> Verdict:
+    """The verdict on one tenant."""
+    tenant, notes = case.tenant, []
+    upgrade = tenant.open_upgrade
+    if upgrade is not None:
+        settled, why = pursue.settle(case, upgrade)
+        if settled is not upgrade:
+            tenant = tenant.with_upgrade(settled)
+            if settled.state is not upgrade.state:
+                notes.append(_moved(upgrade, settled, why))
+        upgrade = tenant.open_upgrade
+    current = replace(case, tenant=tenant)
+    step = pursue.pursue(current, upgrade) if upgrade is not None else consider(current)
+    if step.upgrade is not None:
+        before = tenant.find(step.upgrade.id)
+        tenant = tenant.with_upgrade(step.upgrade)
+        if before is None or before.state is not step.upgrade.state:
+            notes.append(_moved(before, step.upgrade, step.rule.value))
+    effect = step.effect or _repair(current)
+    decision = Decision(step.rule, case.now, {**_numbers(current), **step.inputs})
+    if case.tenant.decision is None or _differs(case.tenant.decision, decision):
+        notes.append(Note(NoteKind.DECISION, {"rule": decision.rule.value, **decision.inputs}))
+    else:
+        decision = case.tenant.decision
+    sweep_at = case.now + case.policy.sweep_every
+    look_at = sweep_at if step.look_at is None else min(step.look_at, sweep_at)
+    return Verdict(replace(tenant, decision=decision), effect, max(look_at, case.now), tuple(notes))
+
+
+def consider(case: Case) -> Step:
+    """Whether a tenant without an open upgrade should get one."""
+    tenant, policy, needed = case.tenant, case.policy, case.counts.needed
+    trouble = tenant.trouble
+    if trouble is not None:
+        rule = Rule.NO_SUBSCRIPTION if trouble.kind is TroubleKind.NO_SUBSCRIPTION else Rule.UNREACHABLE
+        rule = Rule.LOOK_INCOMPLETE if trouble.kind is TroubleKind.UNSETTLED else rule
+        return Step(rule, look_at=trouble.retry_at, inputs={"trouble": trouble.message})
+    if tenant.look is None:
+        return Step(Rule.NOT_LOOKED, look_at=case.now)
+    capacity = tenant.look.summary.capacity_units
+    if not policy.lacks_room(needed, capacity):
+        return Step(Rule.ENOUGH)
+    if policy.mode is Mode.ALERT:
+        return Step(Rule.ALERT_ONLY)
+    if policy.beyond_cap(needed):
+        return Step(Rule.BEYOND_CAP, inputs={"cap": policy.cap})
+    size = policy.size(needed)
+    if size <= capacity:
+        return Step(Rule.CAP_REACHED, inputs={"cap": policy.cap})
+    if not case.fresh:
+        return Step(Rule.LOOK_INCOMPLETE, look_at=case.now)
+    return _barred(case) or _start(case, size)
+
+
+def _barred(case: Case) -> Step | None:
+    """What an earlier upgrade that came to nothing says against a new one; None where nothing does."""
+    last = case.tenant.upgrades[-1] if case.tenant.upgrades else None
+    if last is None or last.retried or last.state is State.CONFIRMED:
+        return None
+    if last.state is State.CANCELLED and last.closing is Closing.OPERATOR and case.counts.needed <= last.needed:
+        return Step(Rule.OPERATOR_CANCELLED, inputs={"upgrade": last.id})
+    if not last.link_dead and not last.lifetime_over(case.now):
+        return Step(Rule.OLD_LINK_PAYABLE, inputs={"upgrade": last.id})
+    invoices = any(known.invoiced for known in case.tenant.upgrades)
+    if last.closing is Closing.HOLD_OVER and (invoices or not case.powers.stripe_webhooks):
+        return Step(Rule.OUTCOME_LOST, inputs={"upgrade": last.id})
+    asks = asks_in_a_row(case.tenant)
+    if asks >= MOST_ASKS:
+        return Step(Rule.ASKED_TOO_OFTEN, inputs={"asks": asks, "upgrade": last.id})
+    ready_at = _ready_at(last, asks)
+    if case.now < ready_at:
+        inputs = {"upgrade": last.id, "reason": last.reason, "ready_at": ready_at}
+        return Step(Rule.WAITS_TO_ASK_AGAIN, look_at=ready_at, inputs=inputs)
+    return None
+
+
+def _ready_at(last: Upgrade, asks: int) -> int:
+    """A refusal or a failed payment would repeat at once: wait 1, 4, then 16 minutes. Anything else need not wait."""
+    if last.closing not in (Closing.REFUSED, Closing.PAYMENT_FAILED) or last.closed_at is None:
+        return 0
+    return last.closed_at + (MINUTE << 2 * max(asks - 1, 0))
+
+
+def _start(case: Case, size: int) -> Step:
+    """A new upgrade: asked for at once, or put before an operator."""
+    tenant = case.tenant
+    assert tenant.look is not None
+    assert tenant.open_upgrade is None
+    last = tenant.upgrades[-1] if tenant.upgrades else None
+    upgrade = Upgrade(
+        id=case.new_upgrade,
+        state=State.AWAITING_APPROVAL,
+        new_capacity=size,
+        from_capacity=tenant.look.summary.capacity_units,
+        needed=case.counts.needed,
+        created_at=case.now,
+    )
+    inputs: Inputs = {"upgrade": upgrade.id, "size": size}
+    renewed = last is not None and last.retried and size <= last.new_capacity
+    if case.policy.mode is Mode.APPROVAL and not renewed:
+        return Step(Rule.WANTS_APPROVAL, upgrade, inputs=inputs)
+    claimed = pursue.claim(replace(upgrade, state=State.REQUESTING), case)
+    effect = StartCheckout(claimed.id, case.claim, size)
+    return Step(Rule.STARTED, claimed, effect, look_at=case.now + pursue.CLAIM_TIMEOUT, inputs=inputs)
+
+
+def _repair(case: Case) -> Effect | None:
+    """Record missing users in Crovver where that is wanted and there is room."""
+    look = case.tenant.look
+    if not case.policy.repair or not case.fresh or look is None or case.now < case.tenant.repair_after:
+        return None
+    room = look.summary.capacity_units - look.summary.active_count
+    users = case.missing[: min(max(room, 0), ALLOCATE_AT_ONCE)]
+    return Allocate(users) if users else None
+
+
+def _numbers(case: Case) -> Inputs:
+    """The numbers every decision rests on."""
+    look = case.tenant.look
+    return {
+        "needed": case.counts.needed,
+        "active": look.summary.active_count if look else None,
+        "capacity": look.summary.capacity_units if look else None,
+        "missing": case.counts.missing,
+        "orphaned": case.counts.orphaned,
+        "headroom": case.policy.headroom,
+        "block": case.policy.block,
+    }
+
+
+def _differs(old: Decision, new: Decision) -> bool:
+    return old.rule is not new.rule or dict(old.inputs) != dict(new.inputs)
+
+
+def _moved(before: Upgrade | None, after: Upgrade, why: str) -> Note:
+    return Note(
+        NoteKind.UPGRADE,
+        {
+            "id": after.id,
+            "before": before.state.value if before else None,
+            "after": after.state.value,
+            "why": why,
+            "new_capacity": after.new_capacity,
+        },
+    )

@@ -1,0 +1,240 @@
+"""Fold: bring a tenant's record and roster up to date with the facts in its inbox.
+
+Pure and total: any facts, in any order and number, give a record. Newest facts win, repeats are no news, and a fact
+about an upgrade moves it along a legal move or not at all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from worker.core import roster as rosters
+from worker.core.allocation import Allocation
+from worker.core.checkout import Checkout
+from worker.core.facts import (
+    AllocateFact,
+    CallOutcome,
+    CheckoutFact,
+    Fact,
+    HintFact,
+    Membership,
+    OperatorAction,
+    OperatorFact,
+    PaymentEvent,
+    PaymentFact,
+    RosterFact,
+    SessionFact,
+    UserFact,
+)
+from worker.core.journal import Json, Note, NoteKind
+from worker.core.roster import Roster
+from worker.core.tenant import Tenant
+from worker.core.times import MINUTE, SECOND
+from worker.core.upgrade import (
+    Closing,
+    State,
+    Upgrade,
+    answer,
+    apply_payment,
+    concerns,
+    expire,
+    move,
+)
+
+PAYMENTS_REMEMBERED = 50
+NOTED_USERS = 200
+FIRST_RETRY = 2 * SECOND
+LAST_RETRY = 5 * MINUTE
+
+
+@dataclass(slots=True)
+class Folded:
+    """The record and roster after a fold, and what to write in the journal about it."""
+
+    tenant: Tenant
+    roster: Roster
+    notes: list[Note] = field(default_factory=list)
+
+    def note(self, kind: NoteKind, **data: Json) -> None:
+        self.notes.append(Note(kind, data))
+
+    def put(self, old: Upgrade, new: Upgrade, why: str) -> None:
+        """Put a changed upgrade in place, and journal the move if its state changed."""
+        self.tenant = self.tenant.with_upgrade(new)
+        if new.state is not old.state:
+            self.note(NoteKind.UPGRADE, id=new.id, before=old.state.value, after=new.state.value, why=why)
+
+
+def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Folded:
+    """Apply ``facts`` in the order they were accepted."""
+    folded = Folded(tenant, roster)
+    user_events: list[Json] = []
+    for fact in facts:
+        match fact:
+            case UserFact():
+                applied = rosters.apply_user(roster, fact)
+                sign = "+" if fact.membership is Membership.ADDED else "-"
+                user_events.append([sign, fact.user, fact.at, fact.id, applied])
+            case RosterFact():
+                _snapshot(folded, fact)
+            case PaymentFact():
+                _payment(folded, fact, now)
+            case OperatorFact():
+                _operator(folded, fact, now)
+            case HintFact():
+                folded.note(NoteKind.HINT, source=fact.source)
+            case CheckoutFact():
+                _checkout(folded, fact, now)
+            case SessionFact():
+                _session(folded, fact, now)
+            case AllocateFact():
+                _allocate(folded, fact, now)
+    for start in range(0, len(user_events), NOTED_USERS):
+        folded.note(NoteKind.FACTS, events=user_events[start : start + NOTED_USERS])
+    folded.tenant = replace(folded.tenant, floor=roster.floor)
+    return folded
+
+
+def _snapshot(folded: Folded, fact: RosterFact) -> None:
+    roster = folded.roster
+    removed = len(rosters.removed_by(roster, fact)) if (fact.at, fact.id) > roster.floor else 0
+    about: dict[str, Json] = {"id": fact.id, "users": len(fact.users), "removed": removed, "at": fact.at}
+    if not fact.forced and rosters.is_drastic(removed, roster.counts().needed):
+        folded.note(NoteKind.ROSTER, applied=False, refused=True, **about)
+        return
+    applied = rosters.apply_snapshot(roster, fact)
+    folded.note(NoteKind.ROSTER, applied=applied, refused=False, **about)
+
+
+def _payment(folded: Folded, fact: PaymentFact, now: int) -> None:
+    tenant = folded.tenant
+    if fact.id in tenant.payments_seen:
+        return
+    folded.tenant = replace(tenant, payments_seen=(*tenant.payments_seen, fact.id)[-PAYMENTS_REMEMBERED:])
+    about: dict[str, Json] = {"event": fact.event.value, "id": fact.id, "status": fact.payment_status}
+    upgrade = None if fact.foreign else match_payment(tenant, fact)
+    if upgrade is None:
+        folded.note(NoteKind.PAYMENT, upgrade=None, foreign=fact.foreign, **about)
+        return
+    folded.note(NoteKind.PAYMENT, upgrade=upgrade.id, foreign=False, **about)
+    changed = apply_payment(upgrade, fact, now)
+    if changed.state is State.PAID and not upgrade.open:
+        rival = tenant.open_upgrade
+        if rival is not None and rival.state is State.AWAITING_APPROVAL:
+            folded.put(rival, move(rival, State.CANCELLED, now, closing=Closing.NEED_GONE), "an earlier one was paid")
+        elif rival is not None:
+            # Two open upgrades are never allowed, not even for money that came late: the look that this event causes
+            # finds the capacity, and the journal says whose money it was.
+            changed = replace(upgrade, session=changed.session, paid_at=now, session_over=True)
+    folded.put(upgrade, changed, f"Stripe: {fact.event.value}")
+
+
+def match_payment(tenant: Tenant, fact: PaymentFact) -> Upgrade | None:
+    """The upgrade a payment event is about: an exact session first, newest first otherwise; None where none is."""
+    newest_first = tuple(reversed(tenant.upgrades))
+    exact = next((upgrade for upgrade in newest_first if upgrade.session == fact.session), None)
+    return exact or next((upgrade for upgrade in newest_first if concerns(upgrade, fact, tenant.id)), None)
+
+
+def _operator(folded: Folded, fact: OperatorFact, now: int) -> None:
+    upgrade = folded.tenant.find(fact.upgrade)
+    changed = _decided(upgrade, fact.action, now) if upgrade else None
+    folded.note(NoteKind.OPERATOR, action=fact.action.value, upgrade=fact.upgrade, applied=changed is not None)
+    if upgrade is not None and changed is not None:
+        folded.put(upgrade, changed, f"operator: {fact.action.value}")
+
+
+def allowed(upgrade: Upgrade, action: OperatorAction) -> bool:
+    """Whether an operator may take this action on an upgrade in its present state."""
+    return _decided(upgrade, action, 0) is not None
+
+
+def _decided(upgrade: Upgrade, action: OperatorAction, now: int) -> Upgrade | None:
+    """The upgrade after an operator's decision; None where the decision does not fit its state."""
+    state = upgrade.state
+    match action:
+        case OperatorAction.APPROVE:
+            if state is State.AWAITING_APPROVAL and upgrade.approved_at is None:
+                return replace(upgrade, approved_at=now)
+        case OperatorAction.CANCEL:
+            waits = state is State.REQUESTING and upgrade.claim is None
+            if waits or state in (State.AWAITING_APPROVAL, State.UNKNOWN, State.INVOICED):
+                return move(upgrade, State.CANCELLED, now, closing=Closing.OPERATOR)
+            if state is State.AWAITING_PAYMENT and upgrade.completed_at is None:
+                return replace(upgrade, closing=Closing.OPERATOR, stripe_after=0)
+        case OperatorAction.RETRY:
+            if state is State.UNKNOWN:
+                return move(upgrade, State.FAILED, now, closing=Closing.OPERATOR, reason="given up by an operator",
+                            retried=True)  # fmt: skip
+            if state in (State.EXPIRED, State.FAILED, State.CANCELLED) and not upgrade.retried:
+                return replace(upgrade, retried=True)
+            if state is State.REQUESTING and upgrade.claim is None:
+                return replace(upgrade, retry_at=now)
+    return None
+
+
+def retry_delay(attempts: int) -> int:
+    """How long to wait after the given number of failed attempts: doubled each time, within bounds (microseconds)."""
+    return min(LAST_RETRY, FIRST_RETRY << min(max(attempts - 1, 0), 20))
+
+
+def _checkout(folded: Folded, fact: CheckoutFact, now: int) -> None:
+    upgrade = folded.tenant.find(fact.upgrade)
+    known = upgrade is not None and upgrade.claim == fact.claim
+    folded.note(NoteKind.OUTCOME, upgrade=fact.upgrade, outcome=fact.outcome.value, reason=fact.reason, applied=known)
+    if upgrade is None or not known:
+        return
+    requesting, why = upgrade.state is State.REQUESTING, "Crovver's answer"
+    waits = requesting or upgrade.state is State.UNKNOWN
+    match fact.outcome:
+        case CallOutcome.STARTED:
+            assert fact.checkout is not None
+            folded.put(upgrade, answer(upgrade, fact.checkout, now), why)
+        case CallOutcome.REFUSED if waits:
+            refused = move(upgrade, State.FAILED, now, closing=Closing.REFUSED, reason=fact.reason, claim=None)
+            folded.put(upgrade, refused, why)
+        case CallOutcome.UNKNOWN if requesting:
+            folded.put(upgrade, move(upgrade, State.UNKNOWN, now, reason=fact.reason), "no known outcome")
+        case CallOutcome.NOT_SENT if requesting:
+            wait = max(fact.retry_after or 0, retry_delay(upgrade.attempts))
+            released = replace(
+                upgrade, claim=None, claimed_at=None, requested_at=None, retry_at=now + wait, reason=fact.reason
+            )
+            folded.put(upgrade, released, "the call did not reach Crovver")
+        case CallOutcome.NOT_SENT if waits:
+            closed = move(upgrade, State.FAILED, now, closing=Closing.NOT_SENT, reason=fact.reason, claim=None)
+            folded.put(upgrade, closed, "the call did not reach Crovver")
+        case _:
+            pass
+
+
+def _session(folded: Folded, fact: SessionFact, now: int) -> None:
+    upgrade = folded.tenant.find(fact.upgrade)
+    if upgrade is None:
+        return
+    state = "unknown" if fact.open is None else ("open" if fact.open else "expired")
+    folded.note(NoteKind.OUTCOME, upgrade=fact.upgrade, outcome=f"stripe session {state}", reason=None, applied=True)
+    wait = fact.retry_after if fact.retry_after is not None else MINUTE
+    changed = replace(upgrade, stripe_after=now + wait)
+    if fact.open is True and upgrade.state is State.UNKNOWN and fact.session is not None:
+        found = Checkout(proration_id=None, url=fact.url, requires_payment=True)
+        changed = replace(answer(changed, found, now), session=fact.session)
+    elif fact.open is False and upgrade.state in (State.UNKNOWN, State.AWAITING_PAYMENT):
+        changed = expire(replace(changed, session=upgrade.session or fact.session), now)
+    folded.put(upgrade, changed, f"Stripe's session is {state}")
+
+
+def _allocate(folded: Folded, fact: AllocateFact, now: int) -> None:
+    for user in fact.seated:
+        rosters.apply_allocation(folded.roster, Allocation(user, active=True, at=0))
+    done = fact.outcome is CallOutcome.STARTED and not fact.rejected and bool(fact.seated)
+    folded.tenant = replace(folded.tenant, repair_after=0 if done else now + MINUTE)
+    folded.note(
+        NoteKind.OUTCOME, outcome=f"allocate {fact.outcome.value}", seated=len(fact.seated),
+        rejected=len(fact.rejected), reason=fact.reason,
+    )  # fmt: skip
+
+
+def payment_of_session(session: str, paid: bool, at: int, tenant: str) -> PaymentFact:
+    """What a completed session found at Stripe says, in the words of the webhook that has not come."""
+    status = "paid" if paid else "unpaid"
+    return PaymentFact(PaymentEvent.COMPLETED, session, at, f"lookup:{session}:{status}", status, references=(tenant,))

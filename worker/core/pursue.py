@@ -1,0 +1,154 @@
+"""Pursue: what becomes of an open upgrade as time passes and Crovver shows what it shows."""
+
+from dataclasses import replace
+
+from worker.core.case import Case, Step
+from worker.core.effects import ExpireSession, FindSession, StartCheckout
+from worker.core.tenant import Inputs, Rule
+from worker.core.times import MINUTE, SECOND
+from worker.core.upgrade import Closing, State, Upgrade, expire, move
+
+CLAIM_TIMEOUT = 90 * SECOND
+"""A claim older than this is nobody's any more: its call was given up on long before, and its outcome is unknown."""
+
+PAID_DEADLINE = 15 * MINUTE
+"""Paid for longer than this and still not applied: people must be told."""
+
+SUPERSEDE_AFTER = MINUTE
+"""A checkout younger than this is not replaced by a larger one: a growing team would be sent link after link."""
+
+FIRST_POLL = 2 * SECOND
+
+
+def claim(upgrade: Upgrade, case: Case) -> Upgrade:
+    """The upgrade claimed for one checkout call by this pass."""
+    return replace(
+        upgrade,
+        claim=case.claim,
+        claimed_at=case.now,
+        requested_at=case.now,
+        attempts=upgrade.attempts + 1,
+        retry_at=None,
+        needed=case.counts.needed,
+        reason=None,
+    )
+
+
+def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
+    """What time and a fresh look make of an open upgrade, and why: confirmed, expired, unknown, given up, withdrawn."""
+    state, now = upgrade.state, case.now
+    called = state is not State.AWAITING_APPROVAL and not (state is State.REQUESTING and upgrade.claim is None)
+    if state is State.REQUESTING and upgrade.claim is not None:
+        assert upgrade.claimed_at is not None
+        if now < upgrade.claimed_at + CLAIM_TIMEOUT:
+            return upgrade, ""
+        upgrade = move(upgrade, State.UNKNOWN, now, reason="whoever made the call never said how it ended")
+        return upgrade, "the claim ran out"
+    if not case.fresh or case.tenant.look is None:
+        return upgrade, ""
+    capacity = case.tenant.look.summary.capacity_units
+    if called and capacity >= upgrade.new_capacity:
+        return move(upgrade, State.CONFIRMED, now), "Crovver shows the capacity"
+    if not called and not _still_wanted(case, upgrade, capacity):
+        return move(upgrade, State.CANCELLED, now, closing=Closing.NEED_GONE), "no longer needed"
+    if state is State.AWAITING_APPROVAL and upgrade.approved_at is None:
+        size = case.policy.size(case.counts.needed)
+        return replace(upgrade, new_capacity=size, needed=case.counts.needed), "the need changed"
+    if state is State.UNKNOWN and upgrade.claimed_at is not None:
+        if now >= upgrade.claimed_at + case.policy.ambiguous_hold:
+            return move(upgrade, State.FAILED, now, closing=Closing.HOLD_OVER), "the hold is over"
+    elif state is State.AWAITING_PAYMENT and upgrade.completed_at is None:
+        if upgrade.lifetime_over(now):
+            closing = upgrade.closing or Closing.LIFETIME_OVER
+            return expire(replace(upgrade, closing=closing), now), "a checkout lives 24 hours at most"
+        if upgrade.closing is Closing.OPERATOR and not case.powers.stripe_key:
+            return move(upgrade, State.CANCELLED, now, closing=Closing.OPERATOR), "operator: cancel"
+    return upgrade, ""
+
+
+def _still_wanted(case: Case, upgrade: Upgrade, capacity: int) -> bool:
+    """Whether an upgrade that nobody has been asked to pay for should still go ahead."""
+    if not case.policy.lacks_room(case.counts.needed, capacity):
+        return False
+    if upgrade.approved_at is not None:
+        return upgrade.new_capacity > capacity
+    return not case.policy.beyond_cap(case.counts.needed) and case.policy.size(case.counts.needed) > capacity
+
+
+def poll(since: int | None, now: int, at_most: int) -> int:
+    """When to look again at something that has been pending since then: the longer, the less often."""
+    age = now - since if since is not None else 0
+    return now + min(max(age // 10, FIRST_POLL), at_most)
+
+
+def pursue(case: Case, upgrade: Upgrade) -> Step:
+    """The next step for an upgrade that stays open."""
+    now = case.now
+    about: Inputs = {"upgrade": upgrade.id, "size": upgrade.new_capacity}
+    trouble = case.tenant.trouble
+    retry_at = trouble.retry_at if trouble is not None else None
+    match upgrade.state:
+        case State.AWAITING_APPROVAL if upgrade.approved_at is None:
+            return Step(Rule.WANTS_APPROVAL, look_at=retry_at, inputs=about)
+        case State.AWAITING_APPROVAL | State.REQUESTING if upgrade.claim is None:
+            return _call(case, upgrade, retry_at)
+        case State.REQUESTING:
+            assert upgrade.claimed_at is not None
+            return Step(Rule.CALL_UNDER_WAY, look_at=upgrade.claimed_at + CLAIM_TIMEOUT, inputs=about)
+        case State.UNKNOWN:
+            assert upgrade.claimed_at is not None
+            look_at = min(poll(upgrade.claimed_at, now, MINUTE), upgrade.claimed_at + case.policy.ambiguous_hold)
+            look_at = retry_at or max(look_at, now + SECOND)
+            effect = None
+            if case.powers.stripe_key and case.fresh and now >= upgrade.stripe_after:
+                effect = FindSession(upgrade.id, upgrade.claimed_at - 5 * MINUTE)
+            return Step(Rule.OUTCOME_UNKNOWN, None, effect, look_at, {**about, "reason": upgrade.reason})
+        case State.AWAITING_PAYMENT:
+            return _await_payment(case, upgrade, retry_at)
+        case State.INVOICED:
+            return Step(Rule.INVOICED, None, None, retry_at or poll(upgrade.requested_at, now, 5 * MINUTE), about)
+        case _:
+            assert upgrade.state is State.PAID
+            return Step(Rule.PAID_NOT_APPLIED, None, None, retry_at or poll(upgrade.paid_at, now, MINUTE), about)
+
+
+def _call(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
+    """Make the call of an approved upgrade, or of one whose last call did not reach Crovver, once that is due."""
+    due_at = max(upgrade.retry_at or 0, retry_at or 0)
+    about: Inputs = {"upgrade": upgrade.id, "reason": upgrade.reason}
+    if not case.fresh or case.now < due_at:
+        return Step(Rule.CALL_WAITS, look_at=max(due_at, case.now), inputs=about)
+    approved = upgrade.approved_at is not None
+    size = upgrade.new_capacity if approved else case.policy.size(case.counts.needed)
+    asked = move(upgrade, State.REQUESTING, case.now) if upgrade.state is State.AWAITING_APPROVAL else upgrade
+    claimed = replace(claim(asked, case), new_capacity=size)
+    effect = StartCheckout(claimed.id, case.claim, size)
+    return Step(Rule.STARTED, claimed, effect, case.now + CLAIM_TIMEOUT, {"upgrade": claimed.id, "size": size})
+
+
+def _await_payment(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
+    """A payable checkout: wait for the payer, or, where Stripe can be asked, take back one that no longer fits."""
+    now, policy, needed = case.now, case.policy, case.counts.needed
+    assert case.tenant.look is not None
+    about: Inputs = {"upgrade": upgrade.id, "size": upgrade.new_capacity}
+    look_at = retry_at or poll(upgrade.requested_at, now, 5 * MINUTE)
+    if upgrade.completed_at is not None:
+        return Step(Rule.PAYMENT_PROCESSING, None, None, look_at, about)
+    capacity = case.tenant.look.summary.capacity_units
+    old_enough = upgrade.requested_at is not None and now >= upgrade.requested_at + SUPERSEDE_AFTER
+    if upgrade.closing is Closing.OPERATOR:
+        rule, closing = Rule.WITHDRAWS, Closing.OPERATOR
+    elif not policy.lacks_room(needed, capacity):
+        rule, closing = Rule.WITHDRAWS, Closing.NEED_GONE
+    elif policy.size(needed) > upgrade.new_capacity and not policy.beyond_cap(needed) and old_enough:
+        rule, closing = Rule.SUPERSEDES, Closing.SUPERSEDED
+    else:
+        rule, closing = Rule.AWAITING_PAYMENT, Closing.NONE
+    can = case.powers.stripe_key and case.fresh and upgrade.session is not None
+    if rule is Rule.AWAITING_PAYMENT or not can:
+        return Step(Rule.AWAITING_PAYMENT, None, None, look_at, about)
+    marked = replace(upgrade, closing=closing)
+    if now < upgrade.stripe_after:
+        return Step(rule, marked, None, min(look_at, upgrade.stripe_after), about)
+    assert upgrade.session is not None
+    return Step(rule, marked, ExpireSession(upgrade.id, upgrade.session), look_at, about)

@@ -1,0 +1,231 @@
+"""The roster: who should hold a seat, and who holds one in Crovver.
+
+One entry per user keeps the newest fact about it and what Crovver shows. Each entry falls into exactly one class, and
+every count is the size of a class: nothing is incremented, so nothing can be counted twice.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from worker.core.allocation import Allocation
+from worker.core.facts import Membership, RosterFact, UserFact
+
+Key = tuple[int, str]
+"""What orders facts about a user: the instant, then the event id."""
+
+NEVER: Key = (-1, "")
+
+
+class Seat(StrEnum):
+    """What Crovver shows of a user."""
+
+    NONE = "none"
+    ACTIVE = "active"
+    REMOVED = "removed"
+
+
+class Source(StrEnum):
+    """Where the newest fact about a user came from."""
+
+    EVENT = "event"
+    SNAPSHOT = "snapshot"
+    CROVVER = "crovver"
+
+
+class Standing(StrEnum):
+    """The class an entry falls into."""
+
+    SEATED = "seated"
+    MISSING = "missing"
+    ORPHANED = "orphaned"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One user: the newest fact about it (``needs``, ``at``, ``id``, ``source``) and its seat in Crovver."""
+
+    needs: bool
+    at: int
+    id: str
+    source: Source
+    seat: Seat = Seat.NONE
+    email: str | None = None
+    name: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return (self.at, self.id)
+
+    @property
+    def standing(self) -> Standing:
+        if self.seat is Seat.ACTIVE:
+            return Standing.SEATED if self.needs else Standing.ORPHANED
+        return Standing.MISSING if self.needs else Standing.GONE
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many users stand where; ``removed`` counts those Crovver lists as removed, whatever they need."""
+
+    seated: int = 0
+    missing: int = 0
+    orphaned: int = 0
+    gone: int = 0
+    removed: int = 0
+
+    @property
+    def needed(self) -> int:
+        """Users whose newest fact says they hold a seat."""
+        return self.seated + self.missing
+
+    @property
+    def active(self) -> int:
+        """Users with an active allocation, as far as Crovver has been read."""
+        return self.seated + self.orphaned
+
+    @property
+    def listed(self) -> int:
+        """Users Crovver lists at all, active or removed."""
+        return self.active + self.removed
+
+
+@dataclass(slots=True)
+class Roster:
+    """A working copy of one tenant's roster: stored counts, the entries at hand, and the changes made to them.
+
+    ``entries`` must hold every stored entry of the users a fold will touch; an absent user is a user never heard of.
+    ``floor`` is the newest roster snapshot applied: a fact that is not newer has been overruled for every user.
+    """
+
+    stored: Counts = Counts()
+    entries: dict[str, Entry] = field(default_factory=dict)
+    floor: Key = NEVER
+    changes: dict[str, Entry | None] = field(default_factory=dict)
+
+    def get(self, user: str) -> Entry | None:
+        return self.changes[user] if user in self.changes else self.entries.get(user)
+
+    def put(self, user: str, entry: Entry | None) -> None:
+        if self.get(user) != entry:
+            self.changes[user] = entry
+
+    def users(self) -> Iterable[str]:
+        """Every user at hand, changed or not."""
+        return self.entries.keys() | self.changes.keys()
+
+    def counts(self) -> Counts:
+        """The counts with all changes applied."""
+        tally = {standing: getattr(self.stored, standing) for standing in Standing}
+        removed = self.stored.removed
+        for user, new in self.changes.items():
+            old = self.entries.get(user)
+            if old is not None:
+                tally[old.standing] -= 1
+                removed -= old.seat is Seat.REMOVED
+            if new is not None:
+                tally[new.standing] += 1
+                removed += new.seat is Seat.REMOVED
+        assert min(tally.values()) >= 0
+        assert removed >= 0
+        return Counts(removed=removed, **{standing.value: count for standing, count in tally.items()})
+
+
+def count(entries: Mapping[str, Entry]) -> Counts:
+    """The counts of a whole roster, from nothing: what every other way of counting must agree with."""
+    tally = dict.fromkeys(Standing, 0)
+    for entry in entries.values():
+        tally[entry.standing] += 1
+    removed = sum(entry.seat is Seat.REMOVED for entry in entries.values())
+    return Counts(removed=removed, **{standing.value: number for standing, number in tally.items()})
+
+
+def apply_user(roster: Roster, fact: UserFact) -> bool:
+    """Fold a user event. True where it was news; False where something as new is known already."""
+    known = roster.get(fact.user)
+    key = (fact.at, fact.id)
+    if key <= roster.floor or (known is not None and key <= known.key):
+        return False
+    roster.put(
+        fact.user,
+        Entry(
+            needs=fact.membership is Membership.ADDED,
+            at=fact.at,
+            id=fact.id,
+            source=Source.EVENT,
+            seat=known.seat if known else Seat.NONE,
+            email=fact.email or (known.email if known else None),
+            name=fact.name or (known.name if known else None),
+        ),
+    )
+    return True
+
+
+def removed_by(roster: Roster, fact: RosterFact) -> list[str]:
+    """The users a snapshot would take the seat of: they need one, are not named, and nothing newer speaks for them."""
+    named = {user.user for user in fact.users}
+    key = (fact.at, fact.id)
+    return [
+        user
+        for user in roster.users()
+        if user not in named and (entry := roster.get(user)) is not None and entry.needs and entry.key < key
+    ]
+
+
+def is_drastic(removed: int, needed: int) -> bool:
+    """A snapshot that takes more than half of the users, and more than ten, is more likely a mistake than a wish."""
+    return removed > 10 and removed * 2 > needed
+
+
+def apply_snapshot(roster: Roster, fact: RosterFact) -> bool:
+    """Fold a roster snapshot. ``roster`` must hold every entry of the tenant. False where a newer one is known."""
+    key = (fact.at, fact.id)
+    if key <= roster.floor:
+        return False
+    for user in removed_by(roster, fact):
+        entry = roster.get(user)
+        assert entry is not None
+        roster.put(user, replace(entry, needs=False, at=fact.at, id=fact.id, source=Source.SNAPSHOT))
+    for named in fact.users:
+        known = roster.get(named.user)
+        email = named.email or (known.email if known else None)
+        name = named.name or (known.name if known else None)
+        if known is None:
+            entry = Entry(True, fact.at, fact.id, Source.SNAPSHOT, email=email, name=name)
+        elif known.key < key:
+            entry = replace(known, needs=True, at=fact.at, id=fact.id, source=Source.SNAPSHOT, email=email, name=name)
+        else:
+            entry = replace(known, email=email, name=name)
+        roster.put(named.user, entry)
+    roster.floor = key
+    return True
+
+
+def apply_allocation(roster: Roster, row: Allocation) -> None:
+    """Fold a row of Crovver's list: what it shows of the seat, and, where nothing newer is known, who needs one.
+
+    A host event of the same instant outranks the row, which carries no event id; of two readings of the same row the
+    later one counts.
+    """
+    known = roster.get(row.user)
+    seat = Seat.ACTIVE if row.active else Seat.REMOVED
+    key: Key = (row.at, "")
+    overruled = key <= roster.floor or (known is not None and key < known.key)
+    if not overruled:
+        entry = Entry(row.active, row.at, "", Source.CROVVER, seat, row.email, row.name)
+    elif known is None:
+        at, ident = roster.floor
+        entry = Entry(False, at, ident, Source.SNAPSHOT, seat, row.email, row.name)
+    else:
+        entry = replace(known, seat=seat, email=known.email or row.email, name=known.name or row.name)
+    roster.put(row.user, entry)
+
+
+def apply_absence(roster: Roster, listed: frozenset[str]) -> None:
+    """After a complete, settled walk: whoever Crovver does not list holds no allocation, and none speaks for it."""
+    for user in list(roster.users()):
+        entry = roster.get(user)
+        if entry is None or user in listed or entry.seat is Seat.NONE:
+            continue
+        roster.put(user, None if entry.source is Source.CROVVER else replace(entry, seat=Seat.NONE))

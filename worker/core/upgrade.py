@@ -1,0 +1,188 @@
+"""An upgrade's life: its states, the legal moves between them, and what payments do to it.
+
+State only moves forward. What closed an upgrade stays true, with one exception that money forces: a payment that
+arrives for a closed upgrade reopens it as paid, because someone has paid.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from worker.core.checkout import Checkout
+from worker.core.facts import PaymentEvent, PaymentFact
+from worker.core.times import DAY, HOUR
+
+CHECKOUT_LIFETIME = DAY + HOUR
+"""A Stripe Checkout Session lives 24 hours at most; an hour of margin for clocks and late webhooks."""
+
+
+class State(StrEnum):
+    """The states of the public contract."""
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    REQUESTING = "requesting"
+    UNKNOWN = "unknown"
+    AWAITING_PAYMENT = "awaiting_payment"
+    INVOICED = "invoiced"
+    PAID = "paid"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+PURPOSE = "seat_proration"
+"""What Crovver's metadata ``event_type`` says of a checkout that buys seats."""
+
+CLOSED = frozenset({State.CONFIRMED, State.EXPIRED, State.FAILED, State.CANCELLED})
+
+MOVES: Mapping[State, frozenset[State]] = {
+    State.AWAITING_APPROVAL: frozenset({State.REQUESTING, State.CANCELLED}),
+    State.REQUESTING: frozenset(State) - {State.REQUESTING, State.AWAITING_APPROVAL},
+    State.UNKNOWN: frozenset(State) - {State.UNKNOWN, State.REQUESTING, State.AWAITING_APPROVAL},
+    State.AWAITING_PAYMENT: frozenset({State.PAID}) | CLOSED,
+    State.INVOICED: frozenset({State.PAID}) | CLOSED,
+    State.PAID: frozenset({State.CONFIRMED}),
+    State.CONFIRMED: frozenset(),
+    State.EXPIRED: frozenset({State.PAID}),
+    State.FAILED: frozenset({State.PAID}),
+    State.CANCELLED: frozenset({State.PAID}),
+}
+"""Every legal move. Anything else is a bug, and asserted against."""
+
+
+class Closing(StrEnum):
+    """Why an upgrade closed, where the state alone does not say."""
+
+    NONE = ""
+    SESSION_EXPIRED = "session_expired"
+    LIFETIME_OVER = "lifetime_over"
+    SUPERSEDED = "superseded"
+    NEED_GONE = "need_gone"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    PAYMENT_FAILED = "payment_failed"
+    HOLD_OVER = "hold_over"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """One attempt to get a tenant more seats. Instants are microseconds, None until they happen.
+
+    ``claim`` names the one caller that may make the checkout call; it is saved before the call is made. A
+    ``requesting`` upgrade without a claim has provably not reached Crovver and may be claimed again at ``retry_at``.
+    """
+
+    id: str
+    state: State
+    new_capacity: int
+    from_capacity: int
+    needed: int
+    created_at: int
+    claim: str | None = None
+    claimed_at: int | None = None
+    attempts: int = 0
+    retry_at: int | None = None
+    approved_at: int | None = None
+    requested_at: int | None = None
+    checkout: Checkout | None = field(default=None, repr=False)
+    session: str | None = None
+    completed_at: int | None = None
+    paid_at: int | None = None
+    confirmed_at: int | None = None
+    closed_at: int | None = None
+    closing: Closing = Closing.NONE
+    reason: str | None = None
+    session_over: bool = False
+    stripe_after: int = 0
+    retried: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.state not in CLOSED
+
+    @property
+    def invoiced(self) -> bool:
+        """Crovver answered with an invoice: no Stripe event will ever tell of it."""
+        return self.checkout is not None and not self.checkout.requires_payment
+
+    @property
+    def link_dead(self) -> bool:
+        """Nobody can pay this upgrade any more, as far as can be known without asking Stripe."""
+        never_held = (Closing.REFUSED, Closing.NOT_SENT, Closing.HOLD_OVER)
+        return self.session_over or self.requested_at is None or self.closing in never_held
+
+    @property
+    def counts_as_ask(self) -> bool:
+        """Someone was asked to pay and did not, or Crovver refused: what must not go on for ever."""
+        return self.closing not in (Closing.SUPERSEDED, Closing.NEED_GONE, Closing.NOT_SENT)
+
+    def lifetime_over(self, now: int) -> bool:
+        """The hosted checkout cannot be open any longer, even if no webhook said so."""
+        return self.requested_at is not None and now >= self.requested_at + CHECKOUT_LIFETIME
+
+
+def move(upgrade: Upgrade, to: State, at: int, **changes: object) -> Upgrade:
+    """The upgrade in its next state, with the instant kept that belongs to it."""
+    assert to in MOVES[upgrade.state], f"{upgrade.state} never becomes {to}"
+    stamps: dict[str, object] = {}
+    if to in CLOSED:
+        stamps["closed_at"] = at
+    if to is State.CONFIRMED:
+        stamps["confirmed_at"] = at
+    if to is State.PAID:
+        stamps.update(paid_at=at, closed_at=None, closing=Closing.NONE)
+    return replace(upgrade, state=to, **{**stamps, **changes})  # type: ignore[arg-type]
+
+
+def answer(upgrade: Upgrade, checkout: Checkout, at: int) -> Upgrade:
+    """Crovver's answer to the checkout call is in. A state that is further along stays."""
+    known = replace(upgrade, checkout=checkout, session=checkout.session or upgrade.session, claim=None)
+    if upgrade.state in (State.REQUESTING, State.UNKNOWN):
+        return move(known, State.AWAITING_PAYMENT if checkout.requires_payment else State.INVOICED, at)
+    return known
+
+
+def concerns(upgrade: Upgrade, payment: PaymentFact, tenant: str) -> bool:
+    """Whether a payment event is about this upgrade.
+
+    By session id first, then by the proration id among the event's references. By the tenant id only while the session
+    is not known (the answer is not in, or was lost), and never for an event that says it is about something else.
+    """
+    if upgrade.session == payment.session:
+        return True
+    if payment.purpose not in (None, PURPOSE):
+        return False
+    proration = upgrade.checkout.proration_id if upgrade.checkout else None
+    if proration is not None and proration in payment.references:
+        return True
+    called = upgrade.state in (State.REQUESTING, State.UNKNOWN, State.AWAITING_PAYMENT) and upgrade.requested_at
+    return bool(called) and upgrade.session is None and tenant in payment.references
+
+
+def apply_payment(upgrade: Upgrade, payment: PaymentFact, now: int) -> Upgrade:
+    """What a matching payment event makes of an upgrade. Late and repeated ones change nothing."""
+    known = replace(upgrade, session=upgrade.session or payment.session)
+    if payment.settles:
+        if State.PAID in MOVES[known.state]:
+            return move(known, State.PAID, now, session_over=True)
+        return known
+    if payment.event is PaymentEvent.COMPLETED:
+        return replace(known, completed_at=known.completed_at or now)
+    waiting = known.state in (State.REQUESTING, State.UNKNOWN, State.AWAITING_PAYMENT)
+    if payment.event is PaymentEvent.ASYNC_FAILED:
+        if waiting:
+            failed = move(known, State.FAILED, now, closing=Closing.PAYMENT_FAILED, session_over=True, claim=None)
+            return replace(failed, reason="the payment failed")
+        return replace(known, session_over=True)
+    if waiting and known.completed_at is None:
+        return expire(known, now)
+    return replace(known, session_over=True)
+
+
+def expire(upgrade: Upgrade, now: int) -> Upgrade:
+    """The hosted checkout is over unpaid: expired, or cancelled where an operator had asked for that."""
+    to = State.CANCELLED if upgrade.closing is Closing.OPERATOR else State.EXPIRED
+    closing = upgrade.closing or Closing.SESSION_EXPIRED
+    return move(upgrade, to, now, closing=closing, session_over=True, claim=None)

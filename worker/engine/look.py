@@ -1,0 +1,138 @@
+"""Look: observe what Crovver shows of a tenant, with as few calls as will do.
+
+A first look, and one now and then, reads all pages. Between them one page is enough as long as its summary agrees with
+what is known; where it does not, the last page may explain it, and only then all pages are read again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from worker.core import roster as rosters
+from worker.core.allocation import Allocation, Summary
+from worker.core.journal import Note, NoteKind
+from worker.core.roster import Roster
+from worker.core.tenant import Look, Tenant, Trouble, TroubleKind
+from worker.core.times import MINUTE, SECOND
+from worker.crovver.errors import CrovverError, Refused
+from worker.crovver.walk import PAGE_SIZE, walk
+from worker.engine.ports import Ports
+from worker.store.interface import Loaded
+
+FIRST_WAIT = SECOND
+LAST_WAIT = MINUTE
+LONG_WAIT = 5 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The record after a look; ``fresh`` says that Crovver was read completely. The roster was updated in place."""
+
+    tenant: Tenant
+    fresh: bool
+    notes: tuple[Note, ...] = ()
+
+
+async def know(ports: Ports, loaded: Loaded, roster: Roster, users: Iterable[str]) -> None:
+    """Have the stored entries of these users at hand in the working copy."""
+    if not loaded.whole:
+        wanted = [user for user in users if user not in roster.entries]
+        roster.entries.update(await ports.store.entries(loaded.tenant.id, wanted))
+
+
+async def know_all(ports: Ports, loaded: Loaded, roster: Roster) -> None:
+    """Have every stored entry at hand in the working copy."""
+    if not loaded.whole:
+        roster.entries.update(await ports.store.whole_roster(loaded.tenant.id))
+
+
+async def observe(ports: Ports, loaded: Loaded, roster: Roster) -> Observed:
+    """Look at Crovver. A failure becomes part of the record: what it was, since when, and when to try again."""
+    tenant = loaded.tenant
+    try:
+        look, reads = await _read(ports, loaded, roster)
+    except CrovverError as error:
+        return _failed(tenant, error, loaded.now)
+    if look is None:
+        trouble = _trouble(tenant, TroubleKind.UNSETTLED, "seats kept changing while they were read", None, loaded.now)
+        return Observed(replace(tenant, trouble=trouble), fresh=False)
+    notes: list[Note] = []
+    known = tenant.look
+    if known is None or known.summary != look.summary or tenant.trouble is not None:
+        notes.append(_look_note(look.summary, reads))
+    return Observed(replace(tenant, look=look, trouble=None), fresh=True, notes=tuple(notes))
+
+
+async def _read(ports: Ports, loaded: Loaded, roster: Roster) -> tuple[Look | None, int]:
+    """The look, or None where seats would not hold still; and how many pages it took."""
+    tenant, known = loaded.tenant, loaded.tenant.look
+    first = await ports.crovver.allocations_page(tenant.id, page=1, limit=PAGE_SIZE, status="all")
+    walked_at = known.walked_at if known else None
+    reads = 1
+    if first.total_pages > 1 and walked_at is not None and loaded.now < walked_at + ports.pace.walk_every:
+        assert known is not None
+        look = replace(known, at=loaded.now, summary=first.summary)
+        await _apply(ports, loaded, roster, first.rows)
+        if look.agrees(roster.counts()):
+            return look, reads
+        last = await ports.crovver.allocations_page(tenant.id, page=first.total_pages, limit=PAGE_SIZE, status="all")
+        reads += 1
+        await _apply(ports, loaded, roster, last.rows)
+        look = replace(look, summary=last.summary)
+        if look.agrees(roster.counts()):
+            return look, reads
+        first = await ports.crovver.allocations_page(tenant.id, page=1, limit=PAGE_SIZE, status="all")
+        reads += 1
+    walked = await walk(ports.crovver.allocations_page, tenant.id, first=first)
+    reads += walked.reads
+    await _apply(ports, loaded, roster, walked.rows)
+    if not walked.settled:
+        look = Look(loaded.now, walked.summary, walked_at, known.unexplained if known else (0, 0))
+        return (look if look.agrees(roster.counts()) else None), reads
+    await know_all(ports, loaded, roster)
+    rosters.apply_absence(roster, frozenset(row.user for row in walked.rows))
+    counts = roster.counts()
+    unexplained = (walked.summary.active_count - counts.active, walked.summary.total - counts.listed)
+    return Look(loaded.now, walked.summary, loaded.now, unexplained), reads
+
+
+async def _apply(ports: Ports, loaded: Loaded, roster: Roster, rows: tuple[Allocation, ...]) -> None:
+    await know(ports, loaded, roster, (row.user for row in rows))
+    for row in rows:
+        rosters.apply_allocation(roster, row)
+
+
+def _failed(tenant: Tenant, error: CrovverError, now: int) -> Observed:
+    if isinstance(error, Refused):
+        if error.no_subscription:
+            kind = TroubleKind.NO_SUBSCRIPTION
+        else:
+            kind = TroubleKind.CREDENTIALS if error.credentials else TroubleKind.REFUSED
+    else:
+        kind = TroubleKind.UNREACHABLE
+    trouble = _trouble(tenant, kind, str(error), error.retry_after, now)
+    changed = tenant.trouble is None or tenant.trouble.kind is not kind
+    note = Note(NoteKind.TROUBLE, {"trouble": kind.value, "message": trouble.message})
+    return Observed(replace(tenant, trouble=trouble), fresh=False, notes=(note,) if changed else ())
+
+
+def _trouble(tenant: Tenant, kind: TroubleKind, message: str, retry_after: int | None, now: int) -> Trouble:
+    """The trouble as it stands after one more failure: asked again soon at first, then less and less often."""
+    before = tenant.trouble if tenant.trouble is not None and tenant.trouble.kind is kind else None
+    attempts = (before.attempts if before else 0) + 1
+    longest = LAST_WAIT if kind in (TroubleKind.UNREACHABLE, TroubleKind.UNSETTLED) else LONG_WAIT
+    wait = min(FIRST_WAIT << min(attempts - 1, 20), longest)
+    wait = max(wait, min((retry_after or 0) * SECOND, LONG_WAIT))
+    return Trouble(kind, message[:300], before.since if before else now, attempts, now + wait)
+
+
+def _look_note(summary: Summary, reads: int) -> Note:
+    return Note(
+        NoteKind.LOOK,
+        {
+            "active": summary.active_count,
+            "capacity": summary.capacity_units,
+            "exceeded": summary.exceeded,
+            "listed": summary.total,
+            "reads": reads,
+        },
+    )

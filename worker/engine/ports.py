@@ -1,0 +1,85 @@
+"""What the engine needs from outside, handed in so that a simulator can hand in its own."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from worker.core.checkout import Checkout
+from worker.core.facts import RosterUser
+from worker.core.policy import Policy, Powers
+from worker.core.times import HOUR, SECOND
+from worker.crovver.results import AllocationsPage, BulkAllocation
+from worker.payments.sessions import ExpireOutcome, SessionState
+from worker.store.interface import Store
+
+
+class Crovver(Protocol):
+    """The calls of ``CrovverClient`` that reconciling needs; errors are those of ``worker.crovver.errors``."""
+
+    async def allocations_page(
+        self, tenant: str, *, page: int, limit: int, status: Literal["active", "removed", "all"]
+    ) -> AllocationsPage: ...
+
+    async def proration_checkout(
+        self,
+        tenant: str,
+        new_capacity: int,
+        *,
+        plan_id: str | None = None,
+        success_url: str | None = None,
+        cancel_url: str | None = None,
+    ) -> Checkout: ...
+
+    async def bulk_allocate(
+        self, tenant: str, users: Sequence[RosterUser], metadata: Mapping[str, object] | None = None
+    ) -> BulkAllocation: ...
+
+
+class Sessions(Protocol):
+    """The calls of ``StripeSessions`` that reconciling needs; errors are those of ``worker.payments.errors``."""
+
+    async def get(self, session: str) -> SessionState: ...
+
+    async def expire(self, session: str) -> ExpireOutcome: ...
+
+    async def find(self, references: set[str], created_after: int) -> tuple[SessionState, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutOptions:
+    """What every checkout call carries besides the tenant and the capacity."""
+
+    plan_id: str | None = None
+    success_url: str | None = None
+    cancel_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient the engine is. Durations with a unit in their name are seconds, the others microseconds."""
+
+    lease: int = 20 * SECOND
+    call_lease: int = 60 * SECOND
+    walk_every: int = 6 * HOUR
+    claim_use_seconds: float = 45.0
+    save_seconds: float = 30.0
+    deliver_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a reconcile reads from or acts upon.
+
+    ``monotonic`` is in seconds; ``new_id`` makes an identifier nobody has used, with the given prefix.
+    """
+
+    store: Store
+    crovver: Crovver
+    policy: Policy
+    powers: Powers
+    sleep: Callable[[float], Awaitable[None]]
+    monotonic: Callable[[], float]
+    new_id: Callable[[str], str]
+    sessions: Sessions | None = None
+    checkout: CheckoutOptions = field(default_factory=CheckoutOptions)
+    pace: Pace = field(default_factory=Pace)

@@ -1,0 +1,261 @@
+"""Reconcile: bring one tenant up to date.
+
+Load state and inbox, observe Crovver, fold the facts, decide, save in one write, and only then act. Whatever acting
+brings becomes a fact of its own, so that the next pass, here or in another worker, starts from what is saved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from worker.core.case import Case, Verdict
+from worker.core.decide import ALLOCATE_AT_ONCE, decide
+from worker.core.effects import StartCheckout
+from worker.core.facts import CheckoutFact, Fact, HintFact, RosterFact, RosterUser, UserFact
+from worker.core.fold import fold
+from worker.core.journal import Json, Note, NoteKind
+from worker.core.roster import Roster, Standing
+from worker.core.tenant import Rule, Tenant, status
+from worker.core.upgrade import State
+from worker.engine.act import act
+from worker.engine.look import Observed, know, know_all, observe
+from worker.engine.ports import Ports
+from worker.store.errors import StoreUnavailable
+from worker.store.interface import Commit, Loaded, Wake
+
+log = structlog.get_logger(__name__)
+
+MOST_PASSES = 12
+"""Passes of one wake-up; a tenant that still is not settled then is simply due again."""
+
+PASSES_THAT_WAIT_FOR_QUIET = 4
+"""How many times a purchase is decided anew because a fact came meanwhile. Then the facts that are in must do."""
+
+FOR_PEOPLE = frozenset(
+    {
+        Rule.ALERT_ONLY,
+        Rule.WANTS_APPROVAL,
+        Rule.BEYOND_CAP,
+        Rule.CAP_REACHED,
+        Rule.ASKED_TOO_OFTEN,
+        Rule.OUTCOME_LOST,
+        Rule.OUTCOME_UNKNOWN,
+        Rule.NO_SUBSCRIPTION,
+        Rule.UNREACHABLE,
+    }
+)
+"""Decisions that wait for someone to act, and are logged as warnings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a wake-up ended: the last verdict, how many passes and saves it took. None: someone else was at it."""
+
+    verdict: Verdict | None
+    passes: int
+
+
+class Reconciler:
+    """Reconciles tenants, one call a wake-up. Safe to run at the same time for one tenant, anywhere, any number of
+    times: what is saved decides, under the record's version."""
+
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+
+    async def reconcile(self, wake: Wake) -> Done:
+        """Bring the tenant of a wake-up up to date and give its lease back.
+
+        Raises:
+            StoreError: the store could not be used; the tenant stays due, and facts and claims are safe.
+        """
+        if wake.token and not await self.ports.store.renew(wake, self.ports.pace.lease):
+            return Done(None, 0)
+        look = True
+        now = 0
+        last: tuple[Verdict, Prepared] | None = None
+        for number in range(1, MOST_PASSES + 1):
+            loaded = await self.ports.store.load(wake.tenant)
+            now = loaded.now
+            prepared = await self._prepare(loaded, look=look)
+            verdict = await self._decide_and_save(loaded, prepared, patient=number <= PASSES_THAT_WAIT_FOR_QUIET)
+            if verdict is None:
+                look = True
+                await self.ports.sleep(0.005 * number)
+                continue
+            last = verdict, prepared
+            if verdict.effect is not None:
+                await self._act(wake, verdict, loaded.now)
+                look = not isinstance(verdict.effect, StartCheckout)
+            elif loaded.pending <= loaded.read and (prepared.looked or verdict.look_at > loaded.now):
+                await self._finish(wake, verdict, prepared)
+                return Done(verdict, number)
+            else:
+                look = verdict.look_at <= loaded.now
+        if last is not None:
+            await self._finish(wake, replace(last[0], look_at=now), last[1])
+        return Done(last[0] if last else None, MOST_PASSES)
+
+    async def _prepare(self, loaded: Loaded, *, look: bool) -> "Prepared":
+        """Everything a decision rests on: the looked-at record, and a roster that has every entry it needs."""
+        ports, tenant = self.ports, loaded.tenant
+        roster = Roster(loaded.counts, dict(loaded.entries), floor=tenant.floor)
+        facts = [*loaded.facts, *await self._parked(tenant)]
+        users = (fact.user for fact in facts if isinstance(fact, UserFact))
+        await know(ports, loaded, roster, users)
+        if any(isinstance(fact, RosterFact) for fact in facts):
+            await know_all(ports, loaded, roster)
+        hinted = any(isinstance(fact, HintFact) for fact in facts)
+        waits = tenant.trouble is not None and loaded.now < tenant.trouble.retry_at and not hinted
+        if look and not waits:
+            observed = await observe(ports, loaded, roster)
+            looked = True
+        else:
+            observed, looked = Observed(tenant, fresh=False), waits
+        folded = fold(observed.tenant, roster, facts, loaded.now)
+        notes = [*observed.notes, *folded.notes]
+        if loaded.unreadable:
+            log.error("facts that this release can't read were set aside", tenant=tenant.id, count=loaded.unreadable)
+            notes.append(Note(NoteKind.HINT, {"source": f"{loaded.unreadable} unreadable facts"}))
+        return Prepared(folded.tenant, roster, notes, observed.fresh, looked)
+
+    async def _parked(self, tenant: Tenant) -> Sequence[Fact]:
+        """Payment events that came before the tenant or its checkout was known, as long as one may be missing."""
+        upgrade = tenant.open_upgrade
+        if upgrade is None or upgrade.state not in (State.REQUESTING, State.UNKNOWN):
+            return []
+        return await self.ports.store.parked_for([tenant.id])
+
+    async def _decide_and_save(self, loaded: Loaded, prepared: "Prepared", *, patient: bool) -> Verdict | None:
+        """The verdict, saved; None where it could not be saved because someone else has, or newer facts have come."""
+        ports, roster = self.ports, prepared.roster
+        verdict = decide(
+            Case(
+                tenant=prepared.tenant,
+                counts=roster.counts(),
+                now=loaded.now,
+                policy=ports.policy,
+                powers=ports.powers,
+                fresh=prepared.fresh,
+                new_upgrade=ports.new_id("upg"),
+                claim=ports.new_id("clm"),
+                missing=await self._missing(loaded, prepared),
+            )
+        )
+        buys = isinstance(verdict.effect, StartCheckout)
+        reconciled_at = loaded.now if prepared.fresh else verdict.tenant.reconciled_at
+        verdict = replace(verdict, tenant=replace(verdict.tenant, reconciled_at=reconciled_at or loaded.now))
+        notes = [*prepared.notes, *verdict.notes]
+        if isinstance(verdict.effect, StartCheckout):
+            call: dict[str, Json] = {"upgrade": verdict.effect.upgrade, "new_capacity": verdict.effect.new_capacity}
+            notes.append(Note(NoteKind.CALL, {"call": "proration-checkout", **call}))
+        commit = Commit(
+            tenant=verdict.tenant,
+            version=loaded.version,
+            pass_id=ports.new_id("pas"),
+            folded=loaded.read,
+            changes=roster.changes,
+            notes=notes,
+            at=loaded.now,
+            unless_newer=buys and patient,
+            durable=buys,
+        )
+        if not await self._save(commit):
+            return None
+        self._tell(loaded.tenant, verdict)
+        return verdict
+
+    async def _missing(self, loaded: Loaded, prepared: "Prepared") -> tuple[RosterUser, ...]:
+        """Users that a repair would record in Crovver, longest waiting first where all of them are at hand."""
+        if not self.ports.policy.repair or not prepared.fresh:
+            return ()
+        roster = prepared.roster
+        if not loaded.whole:
+            some = await self.ports.store.standing(loaded.tenant.id, Standing.MISSING, ALLOCATE_AT_ONCE)
+            await know(self.ports, loaded, roster, some)
+        entries = [(user, entry) for user in roster.users() if (entry := roster.get(user)) is not None]
+        waiting = sorted((entry.key, user, entry) for user, entry in entries if entry.standing is Standing.MISSING)
+        return tuple(RosterUser(user, entry.email, entry.name) for _, user, entry in waiting[:ALLOCATE_AT_ONCE])
+
+    async def _save(self, commit: Commit) -> bool:
+        """Save, through a short absence of the store: repeating a commit is harmless."""
+        ports = self.ports
+        started, wait = ports.monotonic(), 0.05
+        while True:
+            try:
+                return await ports.store.commit(commit)
+            except StoreUnavailable:
+                if ports.monotonic() - started + wait > ports.pace.save_seconds:
+                    raise
+            await ports.sleep(wait)
+            wait = min(wait * 2, 1.0)
+
+    async def _act(self, wake: Wake, verdict: Verdict, now: int) -> None:
+        """Carry the effect out, and have its outcome in the inbox before anything else happens here."""
+        assert verdict.effect is not None
+        ports, tenant = self.ports, verdict.tenant
+        saved_at = ports.monotonic()
+        if wake.token:
+            await ports.store.renew(wake, ports.pace.call_lease)
+        facts = await act(ports, tenant, verdict.effect, now, saved_at)
+        started, wait = ports.monotonic(), 0.05
+        while True:
+            try:
+                return await self._deliver(tenant, facts)
+            except StoreUnavailable:
+                if ports.monotonic() - started > ports.pace.deliver_seconds:
+                    raise
+            await ports.sleep(wait)
+            wait = min(wait * 2, 1.0)
+
+    async def _deliver(self, tenant: Tenant, facts: Sequence[Fact]) -> None:
+        """Put outcomes in the inbox, with what Stripe has said early about the checkouts they name. Repeatable."""
+        store = self.ports.store
+        names = [name for fact in facts for name in _names(fact)]
+        if names:
+            await store.link_checkout(names, tenant.id)
+        early = await store.parked_for(names) if names else []
+        await store.append({tenant.id: [*facts, *early]})
+        await store.unpark(fact.id for fact in early)
+
+    async def _finish(self, wake: Wake, verdict: Verdict, prepared: "Prepared") -> None:
+        tenant, counts = verdict.tenant, prepared.roster.counts()
+        word = status(tenant, counts, self.ports.policy)
+        await self.ports.store.finish(wake, verdict.look_at, word, tenant.upgrades)
+
+    def _tell(self, before: Tenant, verdict: Verdict) -> None:
+        """Log what changed: the decision, and every upgrade that moved."""
+        tenant, decision = verdict.tenant, verdict.tenant.decision
+        for upgrade in tenant.upgrades:
+            known = before.find(upgrade.id)
+            if known is None or known.state is not upgrade.state:
+                log.info(
+                    "upgrade", tenant=tenant.id, upgrade=upgrade.id, state=upgrade.state.value,
+                    was=known.state.value if known else None, new_capacity=upgrade.new_capacity, reason=upgrade.reason,
+                )  # fmt: skip
+        if decision is not None and (before.decision is None or before.decision.rule is not decision.rule):
+            tell = log.warning if decision.rule in FOR_PEOPLE else log.info
+            tell("decision", tenant=tenant.id, rule=decision.rule.value, **_numbers(decision.inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A tenant ready to be decided on. ``looked`` says that looking (again) now would tell nothing new."""
+
+    tenant: Tenant
+    roster: Roster
+    notes: list[Note]
+    fresh: bool
+    looked: bool
+
+
+def _names(fact: Fact) -> list[str]:
+    """The names a checkout may be asked for by, where a fact tells of one."""
+    if not isinstance(fact, CheckoutFact) or fact.checkout is None:
+        return []
+    return [name for name in (fact.checkout.session, fact.checkout.proration_id) if name]
+
+
+def _numbers(inputs: object) -> dict[str, object]:
+    assert isinstance(inputs, dict)
+    return {name: inputs.get(name) for name in ("needed", "capacity", "active", "size", "upgrade")}

@@ -1,0 +1,1 @@
+"""State in Redis: one file per thing kept, Lua scripts beside them."""

@@ -1,0 +1,114 @@
+"""How records, roster entries and facts are written in Redis.
+
+Facts carry a tag, so that a later release can add kinds. User facts and roster entries are the many and the small: they
+are plain JSON arrays. Everything else is checked by pydantic on its way in.
+"""
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from worker.core.facts import (
+    AllocateFact,
+    CheckoutFact,
+    Fact,
+    HintFact,
+    Membership,
+    OperatorFact,
+    PaymentFact,
+    RosterFact,
+    SessionFact,
+    UserFact,
+)
+from worker.core.journal import Json, Note
+from worker.core.roster import Entry, Seat, Source
+from worker.core.tenant import Tenant
+
+_TENANT: TypeAdapter[Tenant] = TypeAdapter(Tenant)
+_OTHERS: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind)
+    for kind in (RosterFact, PaymentFact, OperatorFact, HintFact, CheckoutFact, SessionFact, AllocateFact)
+}
+_ADDED = {True: Membership.ADDED, False: Membership.REMOVED}
+_SEATS = {"a": Seat.ACTIVE, "r": Seat.REMOVED, "-": Seat.NONE}
+_SEAT_MARKS = {seat: mark for mark, seat in _SEATS.items()}
+_SOURCES = {"e": Source.EVENT, "s": Source.SNAPSHOT, "c": Source.CROVVER}
+_SOURCE_MARKS = {source: mark for mark, source in _SOURCES.items()}
+
+
+class Unreadable(ValueError):
+    """Something in Redis is not what this release writes."""
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def encode_fact(fact: Fact) -> bytes:
+    if isinstance(fact, UserFact):
+        added = fact.membership is Membership.ADDED
+        return b"u" + _dump([added, fact.user, fact.at, fact.id, fact.email, fact.name])
+    name = type(fact).__name__
+    return name.encode("ascii") + b" " + _OTHERS[name].dump_json(fact)
+
+
+def decode_fact(data: bytes) -> Fact:
+    """The fact that was written.
+
+    Raises:
+        Unreadable: it is not one this release knows.
+    """
+    try:
+        if data[:1] == b"u":
+            added, user, at, ident, email, name = json.loads(data[1:])
+            return UserFact(user, _ADDED[added], int(at), ident, email, name)
+        kind, _, body = data.partition(b" ")
+        fact: Fact = _OTHERS[kind.decode("ascii", "replace")].validate_json(body)
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise Unreadable("a fact is not readable by this release") from error
+    return fact
+
+
+def encode_entry(entry: Entry) -> bytes:
+    marks = ("+" if entry.needs else "-") + _SOURCE_MARKS[entry.source] + _SEAT_MARKS[entry.seat]
+    return _dump([marks, entry.at, entry.id, entry.email, entry.name])
+
+
+def decode_entry(data: bytes) -> Entry:
+    """The entry that was written.
+
+    Raises:
+        Unreadable: it is not one this release knows.
+    """
+    try:
+        marks, at, ident, email, name = json.loads(data)
+        return Entry(marks[0] == "+", int(at), ident, _SOURCES[marks[1]], _SEATS[marks[2]], email, name)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise Unreadable("a roster entry is not readable by this release") from error
+
+
+def encode_tenant(tenant: Tenant) -> bytes:
+    return _TENANT.dump_json(tenant, exclude_defaults=True)
+
+
+def decode_tenant(data: bytes) -> Tenant:
+    """The record that was written.
+
+    Raises:
+        Unreadable: it is not one this release knows.
+    """
+    try:
+        return _TENANT.validate_json(data)
+    except ValidationError as error:
+        raise Unreadable("a tenant's record is not readable by this release") from error
+
+
+def encode_note(note: Note, at: int) -> bytes:
+    return _dump({"at": at, "kind": note.kind.value, **note.data})
+
+
+def decode_note(data: bytes) -> dict[str, Json]:
+    note = json.loads(data)
+    assert isinstance(note, dict)
+    return note

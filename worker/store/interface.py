@@ -1,0 +1,207 @@
+"""What a store promises. Redis and the in-memory store pass the same tests of it.
+
+Every call may raise ``StoreUnavailable``; every write is safe to repeat after that. Instants and durations are
+microseconds by the store's own clock, so that workers whose clocks differ agree on what is due.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from worker.core.facts import Fact, PaymentFact
+from worker.core.journal import Json, Note
+from worker.core.roster import Counts, Entry, Standing
+from worker.core.tenant import Status, Tenant
+from worker.core.upgrade import State, Upgrade
+
+INBOX_LIMIT = 100_000
+"""Facts an inbox may hold; a publisher is told to come back later beyond that."""
+
+FACTS_AT_ONCE = 5_000
+"""Facts one pass folds in."""
+
+SMALL_ROSTER = 512
+"""Rosters up to this size are read whole with the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A leased tenant: whoever holds the token reconciles it."""
+
+    tenant: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a scheduler gets: tenants to wake, and how long until the next is due (None: nothing is known to be)."""
+
+    wakes: tuple[Wake, ...]
+    next_in: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A tenant as it was at ``now``.
+
+    ``entries`` is the whole roster where ``whole`` is true, else empty. ``facts`` are the oldest of ``pending`` facts;
+    ``unreadable`` of the ``read`` ones could not be decoded and are left out.
+    """
+
+    tenant: Tenant
+    version: int
+    counts: Counts
+    now: int
+    facts: tuple[Fact, ...] = ()
+    read: int = 0
+    pending: int = 0
+    unreadable: int = 0
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    whole: bool = True
+
+    @property
+    def known(self) -> bool:
+        """Whether this tenant has ever been reconciled."""
+        return self.version > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One pass's write. ``pass_id`` makes repeating it harmless; ``unless_newer`` refuses it if facts have come since.
+
+    ``durable`` asks for the write to be on disk before the call returns, where the server can promise that.
+    """
+
+    tenant: Tenant
+    version: int
+    pass_id: str
+    folded: int
+    changes: Mapping[str, Entry | None] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
+    at: int = 0
+    unless_newer: bool = False
+    durable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant in a list."""
+
+    tenant: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeRow:
+    """An upgrade in a list."""
+
+    upgrade: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits: tenants due now, tenants being reconciled, and how long the oldest has waited (microseconds)."""
+
+    due: int
+    leased: int
+    oldest: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPayment:
+    """A payment event that matched nothing when it came."""
+
+    fact: PaymentFact
+    since: int
+
+
+class Store(Protocol):
+    """Durable state of all tenants."""
+
+    async def now(self) -> int:
+        """The store's clock."""
+
+    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0) -> None:
+        """Put facts in their tenants' inboxes and make the tenants due ``settle`` from now.
+
+        Raises:
+            InboxFull: a tenant's inbox is full; nothing of that tenant was taken.
+        """
+
+    async def mark_due(self, tenants: Iterable[str], *, delay: int = 0) -> None:
+        """Make tenants due ``delay`` from now, or leave them due earlier."""
+
+    async def claim_due(self, limit: int, lease: int) -> Claimed:
+        """Lease up to ``limit`` due tenants to the caller."""
+
+    async def wait_bell(self, seconds: float) -> None:
+        """Sleep at most ``seconds``, less when a tenant becomes due earlier than any other."""
+
+    async def renew(self, wake: Wake, lease: int) -> bool:
+        """Prolong a lease; False where it is not the caller's any more."""
+
+    async def finish(self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade]) -> None:
+        """Give a lease back, make the tenant due at ``look_at``, and list it and its upgrades."""
+
+    async def load(self, tenant: str) -> Loaded:
+        """Read a tenant; one never heard of is an empty record of version 0."""
+
+    async def entries(self, tenant: str, users: Iterable[str]) -> dict[str, Entry]:
+        """The stored roster entries of these users."""
+
+    async def whole_roster(self, tenant: str) -> dict[str, Entry]:
+        """Every stored roster entry of a tenant."""
+
+    async def standing(self, tenant: str, standing: Standing, limit: int) -> list[str]:
+        """Up to ``limit`` users of a class (missing, orphaned or gone), in no particular order."""
+
+    async def commit(self, commit: Commit) -> bool:
+        """Save a pass. False where someone else saved first, or newer facts came and ``unless_newer`` was asked."""
+
+    async def journal(self, tenant: str, *, before: str | None, limit: int) -> tuple[list[dict[str, Json]], str | None]:
+        """Journal notes, newest first, and the cursor to go on with."""
+
+    async def tenants(self, status: Status | None, after: str | None, limit: int) -> list[TenantRow]:
+        """Tenants in order of their ids, those after ``after``."""
+
+    async def tenant_count(self) -> int:
+        """How many tenants are known."""
+
+    async def known_tenants(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that are tenants."""
+
+    async def upgrades(
+        self, state: State | None, cursor: str | None, limit: int
+    ) -> tuple[list[UpgradeRow], str | None]:
+        """Upgrades, newest first, and the cursor to go on with."""
+
+    async def owner(self, upgrade: str) -> str | None:
+        """The tenant an upgrade belongs to."""
+
+    async def backlog(self) -> Backlog:
+        """How much work waits."""
+
+    async def link_checkout(self, names: Iterable[str], tenant: str) -> None:
+        """Remember that a session or proration id belongs to a tenant, for as long as its webhooks may come."""
+
+    async def linked_tenants(self, names: Iterable[str]) -> list[str]:
+        """The tenants these session and proration ids belong to."""
+
+    async def park(self, payment: PaymentFact) -> bool:
+        """Keep a payment event that matches nothing yet; False where it is kept already."""
+
+    async def parked_for(self, names: Iterable[str]) -> list[PaymentFact]:
+        """Parked events that carry any of these names."""
+
+    async def parked(self, limit: int) -> list[ParkedPayment]:
+        """The oldest parked events."""
+
+    async def unpark(self, events: Iterable[str]) -> None:
+        """Forget parked events."""
+
+    async def take_rate(self, spacing: int, burst: int) -> int:
+        """Take a place in the fleet-wide call rate; how long to wait for it."""
+
+    async def ping(self) -> None:
+        """Return if the store answers and takes writes."""

@@ -1,0 +1,52 @@
+"""Key names. All keys of one tenant share a hash tag, and so do all keys of each index, so that every script stays
+within one slot of a Redis Cluster."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one deployment; ``namespace`` is the prefix all of them carry."""
+
+    namespace: str
+
+    def tenant(self, tenant: str) -> str:
+        """The prefix of a tenant's keys. Braces and control characters in an id cannot break the hash tag."""
+        return f"{self.namespace}:{{t:{quote(tenant, safe=':@.-_')}}}:"
+
+    def record(self, tenant: str) -> str:
+        return self.tenant(tenant) + "record"
+
+    def inbox(self, tenant: str) -> str:
+        return self.tenant(tenant) + "inbox"
+
+    def roster(self, tenant: str) -> str:
+        return self.tenant(tenant) + "roster"
+
+    def standing(self, tenant: str, standing: str) -> str:
+        return self.tenant(tenant) + standing
+
+    def journal(self, tenant: str) -> str:
+        return self.tenant(tenant) + "journal"
+
+    def index(self, name: str) -> str:
+        """A key of the index of tenants, upgrades and due times."""
+        return f"{self.namespace}:{{index}}:{name}"
+
+    def parked(self, name: str) -> str:
+        """A key of the parked payment events."""
+        return f"{self.namespace}:{{parked}}:{name}"
+
+    def checkout(self, name: str) -> str:
+        """Where a checkout session or proration id leads."""
+        return f"{self.namespace}:checkout:{quote(name, safe=':@.-_')}"
+
+    @property
+    def rate(self) -> str:
+        return f"{self.namespace}:rate"
+
+    @property
+    def elsewhere(self) -> str:
+        """Set on a broker whose deployment keeps its state on another server."""
+        return f"{self.namespace}:state-is-elsewhere"

@@ -1,0 +1,54 @@
+-- Save what a reconcile pass made of a tenant, in one write, if nobody has saved anything since it was read.
+--
+-- KEYS[1]  record    hash: version, by, document
+-- KEYS[2]  inbox     list of facts, oldest first
+-- KEYS[3]  roster    hash: user -> entry
+-- KEYS[4]  missing   set of users    KEYS[5]  orphaned  set of users
+-- KEYS[6]  gone      set of users    KEYS[7]  removed   set of users
+-- KEYS[8]  journal   stream of notes
+-- ARGV[1]  version that was read     ARGV[2]  name of this pass
+-- ARGV[3]  facts folded in           ARGV[4]  1: refuse if newer facts have come
+-- ARGV[5]  journal length            ARGV[6]  document
+-- ARGV[7]  number of notes           then the notes,
+-- then user, entry ('' deletes), standing, 1 if Crovver lists it as removed, … for each changed user
+--
+-- Returns 1 saved (also where this very pass was saved before), 0 someone else saved, -1 newer facts have come.
+local record, inbox, roster, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
+local known = redis.call('HMGET', record, 'version', 'by')
+if (known[1] or '0') ~= ARGV[1] then
+    return known[2] == ARGV[2] and 1 or 0
+end
+local folded = tonumber(ARGV[3])
+if ARGV[4] == '1' and redis.call('LLEN', inbox) > folded then
+    return -1
+end
+redis.call('HSET', record, 'version', string.format('%.0f', ARGV[1] + 1), 'by', ARGV[2], 'document', ARGV[6])
+if folded > 0 then
+    redis.call('LTRIM', inbox, folded, -1)
+end
+local notes = tonumber(ARGV[7])
+for i = 8, 7 + notes do
+    redis.call('XADD', journal, 'MAXLEN', '~', ARGV[5], '*', 'note', ARGV[i])
+end
+local class = { missing = KEYS[4], orphaned = KEYS[5], gone = KEYS[6] }
+for i = 8 + notes, #ARGV, 4 do
+    local user, entry, standing, removed = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+    if entry == '' then
+        redis.call('HDEL', roster, user)
+    else
+        redis.call('HSET', roster, user, entry)
+    end
+    for name, key in pairs(class) do
+        if name == standing and entry ~= '' then
+            redis.call('SADD', key, user)
+        else
+            redis.call('SREM', key, user)
+        end
+    end
+    if removed == '1' and entry ~= '' then
+        redis.call('SADD', KEYS[7], user)
+    else
+        redis.call('SREM', KEYS[7], user)
+    end
+end
+return 1

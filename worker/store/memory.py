@@ -1,0 +1,304 @@
+"""The store in memory: for the simulator, and as the plainest statement of what the Redis one does.
+
+It passes the same tests. Values are kept as they are; the clock is the caller's. ``step`` is awaited before every
+operation, so that a simulator can let others go first, or fail the operation.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.core.facts import Fact, PaymentFact
+from worker.core.journal import Json
+from worker.core.roster import Entry, Standing, count
+from worker.core.tenant import Status, Tenant
+from worker.core.times import SECOND
+from worker.core.upgrade import State, Upgrade
+from worker.store.checkouts import PARKED_AT_MOST, names_of
+from worker.store.errors import InboxFull
+from worker.store.interface import (
+    FACTS_AT_ONCE,
+    INBOX_LIMIT,
+    SMALL_ROSTER,
+    Backlog,
+    Claimed,
+    Commit,
+    Loaded,
+    ParkedPayment,
+    TenantRow,
+    UpgradeRow,
+    Wake,
+)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept of one tenant."""
+
+    record: Tenant
+    version: int = 0
+    by: str = ""
+    inbox: list[Fact] = field(default_factory=list)
+    roster: dict[str, Entry] = field(default_factory=dict)
+    journal: list[tuple[int, dict[str, Json]]] = field(default_factory=list)
+
+
+async def _at_once(operation: str) -> None:
+    """The step of a store that nobody interrupts."""
+
+
+class MemoryStore:
+    """Implements ``worker.store.interface.Store`` in one process."""
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        step: Callable[[str], Awaitable[None]] = _at_once,
+        *,
+        journal_length: int = 1000,
+        inbox_limit: int = INBOX_LIMIT,
+    ) -> None:
+        self.clock = clock
+        self.step = step
+        self.journal_length = journal_length
+        self.inbox_limit = inbox_limit
+        self._kept: dict[str, _Kept] = {}
+        self._due: dict[str, int] = {}
+        self._leases: dict[str, tuple[int, str]] = {}
+        self._again: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
+        self._serial = 0
+        self._statuses: dict[str, Status] = {}
+        self._upgrades: dict[str, tuple[int, State, str]] = {}
+        self._links: dict[str, str] = {}
+        self._parked: dict[str, ParkedPayment] = {}
+        self._next_call = 0
+        self._bell = asyncio.Event()
+
+    async def now(self) -> int:
+        await self.step("now")
+        return self.clock()
+
+    async def ping(self) -> None:
+        await self.step("ping")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0) -> None:
+        await self.step("append")
+        full = None
+        for tenant, batch in facts.items():
+            inbox = self._tenant(tenant).inbox
+            if len(inbox) + len(batch) > self.inbox_limit:
+                full = full or tenant
+            else:
+                inbox.extend(batch)
+        self._mark(facts, settle)
+        if full is not None:
+            raise InboxFull(full, self.inbox_limit)
+
+    async def mark_due(self, tenants: Iterable[str], *, delay: int = 0) -> None:
+        await self.step("mark_due")
+        self._mark(tenants, delay)
+
+    async def claim_due(self, limit: int, lease: int) -> Claimed:
+        await self.step("claim_due")
+        now = self.clock()
+        ended = [tenant for tenant, (until, _) in self._leases.items() if until <= now]
+        for tenant in heapq.nsmallest(limit, ended, key=lambda name: (self._leases[name][0], name)):
+            del self._leases[tenant]
+            self._again.pop(tenant, None)
+            self._due[tenant] = min(now, self._due.get(tenant, now))
+        ready = [(at, tenant) for tenant, at in self._due.items() if at <= now]
+        wakes = []
+        for since, tenant in heapq.nsmallest(limit, ready):
+            self._serial += 1
+            del self._due[tenant]
+            self._leases[tenant] = (now + lease, str(self._serial))
+            self._waiting.setdefault(tenant, since)
+            wakes.append(Wake(tenant, str(self._serial)))
+        upcoming = [*self._due.values(), *(until for until, _ in self._leases.values())]
+        return Claimed(tuple(wakes), max(0, min(upcoming) - now) if upcoming else None)
+
+    async def wait_bell(self, seconds: float) -> None:
+        await self.step("wait_bell")
+        try:
+            await asyncio.wait_for(self._bell.wait(), seconds)
+        except TimeoutError:
+            return
+        self._bell.clear()
+
+    async def renew(self, wake: Wake, lease: int) -> bool:
+        await self.step("renew")
+        held = self._leases.get(wake.tenant)
+        if held is None or held[1] != wake.token:
+            return False
+        self._leases[wake.tenant] = (self.clock() + lease, wake.token)
+        return True
+
+    async def finish(self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade]) -> None:
+        await self.step("finish")
+        tenant = wake.tenant
+        self._statuses[tenant] = status
+        for upgrade in upgrades:
+            self._upgrades[upgrade.id] = (upgrade.created_at, upgrade.state, tenant)
+        held = self._leases.get(tenant)
+        if held is not None and held[1] != wake.token:
+            self._again[tenant] = min(look_at, self._again.get(tenant, look_at))
+            return
+        look_at = min(look_at, self._again.pop(tenant, look_at))
+        self._leases.pop(tenant, None)
+        self._waiting.pop(tenant, None)
+        self._due[tenant] = min(look_at, self._due.get(tenant, look_at))
+        self._bell.set()
+
+    async def load(self, tenant: str) -> Loaded:
+        await self.step("load")
+        kept = self._kept.get(tenant) or _Kept(Tenant(tenant))
+        facts = tuple(kept.inbox[:FACTS_AT_ONCE])
+        whole = len(kept.roster) <= SMALL_ROSTER
+        return Loaded(
+            tenant=kept.record,
+            version=kept.version,
+            counts=count(kept.roster),
+            now=self.clock(),
+            facts=facts,
+            read=len(facts),
+            pending=len(kept.inbox),
+            entries=dict(kept.roster) if whole else {},
+            whole=whole,
+        )
+
+    async def entries(self, tenant: str, users: Iterable[str]) -> dict[str, Entry]:
+        await self.step("entries")
+        roster = self._tenant(tenant).roster
+        return {user: roster[user] for user in users if user in roster}
+
+    async def whole_roster(self, tenant: str) -> dict[str, Entry]:
+        await self.step("whole_roster")
+        return dict(self._tenant(tenant).roster)
+
+    async def standing(self, tenant: str, standing: Standing, limit: int) -> list[str]:
+        await self.step("standing")
+        roster = self._tenant(tenant).roster
+        return [user for user, entry in roster.items() if entry.standing is standing][:limit]
+
+    async def commit(self, commit: Commit) -> bool:
+        await self.step("commit")
+        kept = self._tenant(commit.tenant.id)
+        if kept.version != commit.version:
+            return kept.by == commit.pass_id
+        if commit.unless_newer and len(kept.inbox) > commit.folded:
+            return False
+        kept.record, kept.version, kept.by = commit.tenant, kept.version + 1, commit.pass_id
+        del kept.inbox[: commit.folded]
+        for user, entry in commit.changes.items():
+            if entry is None:
+                kept.roster.pop(user, None)
+            else:
+                kept.roster[user] = entry
+        serial = kept.journal[-1][0] if kept.journal else 0
+        for number, note in enumerate(commit.notes, serial + 1):
+            kept.journal.append((number, {"at": commit.at, "kind": note.kind.value, **note.data}))
+        del kept.journal[: -self.journal_length]
+        return True
+
+    async def journal(self, tenant: str, *, before: str | None, limit: int) -> tuple[list[dict[str, Json]], str | None]:
+        await self.step("journal")
+        kept = self._kept.get(tenant)
+        rows = [row for row in reversed(kept.journal if kept else []) if before is None or row[0] < int(before)][:limit]
+        notes: list[dict[str, Json]] = [{"id": str(number), **note} for number, note in rows]
+        return notes, str(rows[-1][0]) if len(rows) == limit else None
+
+    async def tenants(self, status: Status | None, after: str | None, limit: int) -> list[TenantRow]:
+        await self.step("tenants")
+        # In the order of their UTF-8 bytes, which is Redis's.
+        names = sorted(self._statuses, key=lambda name: name.encode())
+        rows = (TenantRow(name, self._statuses[name]) for name in names if after is None or name > after)
+        return [row for row in rows if status is None or row.status is status][:limit]
+
+    async def tenant_count(self) -> int:
+        await self.step("tenant_count")
+        return len(self._statuses)
+
+    async def known_tenants(self, names: Iterable[str]) -> list[str]:
+        await self.step("known_tenants")
+        return [name for name in dict.fromkeys(names) if name in self._statuses]
+
+    async def upgrades(
+        self, state: State | None, cursor: str | None, limit: int
+    ) -> tuple[list[UpgradeRow], str | None]:
+        await self.step("upgrades")
+        found = sorted(
+            (
+                (created, ident, tenant)
+                for ident, (created, now, tenant) in self._upgrades.items()
+                if state in (None, now)
+            ),
+            reverse=True,
+        )
+        start = int(cursor) if cursor else 0
+        rows = [UpgradeRow(ident, tenant) for _, ident, tenant in found[start : start + limit]]
+        return rows, str(start + limit) if len(rows) == limit else None
+
+    async def owner(self, upgrade: str) -> str | None:
+        await self.step("owner")
+        known = self._upgrades.get(upgrade)
+        return known[2] if known else None
+
+    async def backlog(self) -> Backlog:
+        await self.step("backlog")
+        now = self.clock()
+        due = [at for at in self._due.values() if at <= now]
+        oldest = min([*due, *self._waiting.values()], default=now)
+        return Backlog(len(due), len(self._leases), max(0, now - oldest))
+
+    async def link_checkout(self, names: Iterable[str], tenant: str) -> None:
+        await self.step("link_checkout")
+        self._links.update(dict.fromkeys(names, tenant))
+
+    async def linked_tenants(self, names: Iterable[str]) -> list[str]:
+        await self.step("linked_tenants")
+        return list(dict.fromkeys(self._links[name] for name in names if name in self._links))
+
+    async def park(self, payment: PaymentFact) -> bool:
+        await self.step("park")
+        fresh = payment.id not in self._parked
+        if fresh:
+            self._parked[payment.id] = ParkedPayment(payment, self.clock())
+        while len(self._parked) > PARKED_AT_MOST:
+            del self._parked[next(iter(self._parked))]
+        return fresh
+
+    async def parked_for(self, names: Iterable[str]) -> list[PaymentFact]:
+        await self.step("parked_for")
+        asked = set(names)
+        return [parked.fact for parked in self._parked.values() if asked.intersection(names_of(parked.fact))]
+
+    async def parked(self, limit: int) -> list[ParkedPayment]:
+        await self.step("parked")
+        return list(self._parked.values())[:limit]
+
+    async def unpark(self, events: Iterable[str]) -> None:
+        await self.step("unpark")
+        for event in events:
+            self._parked.pop(event, None)
+
+    async def take_rate(self, spacing: int, burst: int) -> int:
+        await self.step("take_rate")
+        now = self.clock()
+        at = min(max(self._next_call, now - burst), now + 60 * SECOND)
+        self._next_call = at + spacing
+        return max(0, at - now)
+
+    def _tenant(self, tenant: str) -> _Kept:
+        return self._kept.setdefault(tenant, _Kept(Tenant(tenant)))
+
+    def _mark(self, tenants: Iterable[str], delay: int) -> None:
+        at = self.clock() + delay
+        for tenant in tenants:
+            known = self._again if tenant in self._leases else self._due
+            known[tenant] = min(at, known.get(tenant, at))
+        self._bell.set()

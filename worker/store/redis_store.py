@@ -1,0 +1,33 @@
+"""The store on Redis or Valkey."""
+
+from worker.store.checkouts import Checkouts
+from worker.store.connect import connect
+from worker.store.directory import Directory
+from worker.store.due import DueTenants
+from worker.store.inbox import Inboxes
+from worker.store.journal import Journals
+from worker.store.scripts import Call, command
+from worker.store.tenants import Tenants
+
+
+class RedisStore(Inboxes, Tenants, DueTenants, Directory, Journals, Checkouts):
+    """Everything the worker keeps, on one Redis server or on a cluster.
+
+    Implements ``worker.store.interface.Store``, where each method's promise stands. An instance belongs to one event
+    loop.
+    """
+
+    @classmethod
+    def from_url(cls, url: str, namespace: str = "seats", *, journal_length: int = 1000) -> "RedisStore":
+        """A store on the server of ``url``; nothing is sent until it is first used.
+
+        Raises:
+            BadRedisURL: the URL can't be used.
+        """
+        return cls(connect(url), namespace, journal_length=journal_length)
+
+    async def take_rate(self, spacing: int, burst: int) -> int:
+        return int(await self.scripts.run(Call("take_rate", [self.keys.rate], [spacing, burst])))
+
+    async def ping(self) -> None:
+        await self.scripts.run(command("SET", self.keys.index("ping"), "1", "EX", 60))

@@ -1,0 +1,49 @@
+"""The boundary: whatever goes wrong inside, the answer tells nothing of it, and the log tells all of it."""
+
+import uuid
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.web.paths import match_as_sent
+from worker.web.problems import Problem
+from worker.web.services import Log
+
+
+class Boundary:
+    """An ASGI app around the routes. A bug is answered 500 with a reference under which the log has it."""
+
+    def __init__(self, app: ASGIApp, log: Log) -> None:
+        self.app, self.log = app, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        match_as_sent(scope)
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and nothing of an incomplete body was taken.
+            return
+        except Exception as error:
+            reference = uuid.uuid4().hex[:12]
+            self.log.error(
+                "a request failed", reference=reference, method=scope["method"], route=_route(scope), exc_info=error
+            )
+            if started:
+                raise
+            problem = Problem(500, f"something went wrong here; the log has it under the reference {reference}")
+            await problem.response()(scope, receive, send)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the path, not the path: ids are personal enough to stay out of logs."""
+    return getattr(scope.get("route"), "path", "") or "unmatched"

@@ -1,0 +1,89 @@
+"""Problems: every error answer is a problem document (RFC 9457)."""
+
+import random
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from worker.core.journal import Json
+from worker.store.errors import InboxFull, StoreUnavailable
+from worker.web.answers import answer
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """A request that is answered by a problem document.
+
+    ``kind`` is the last part of its ``type``, for programs to tell problems of one status apart; '' where the status
+    says it all. ``members`` stand in the document beside the standard ones.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str = "",
+        errors: Sequence[Mapping[str, Json]] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Json] | None = None,
+    ) -> None:
+        self.status, self.detail, self.kind = status, detail, kind
+        self.errors, self.headers, self.members = errors, headers, members
+        super().__init__(detail)
+
+    def response(self) -> Response:
+        """The problem as an answer."""
+        document: dict[str, Json] = {
+            "type": f"urn:seat-reconciler:problem:{self.kind}" if self.kind else "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = [{**error} for error in self.errors]
+        return answer({**document, **(self.members or {})}, self.status, media_type=MEDIA_TYPE, headers=self.headers)
+
+
+def not_found(what: str) -> Problem:
+    return Problem(404, f"{what} is not known here")
+
+
+def come_back(detail: str) -> Problem:
+    """503 with a Retry-After of 1 to 5 seconds, so that those who were turned away do not all return at once."""
+    return Problem(503, detail, headers={"Retry-After": str(random.randint(1, 5))})
+
+
+async def on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def on_http_exception(_: Request, error: Exception) -> Response:
+    """Starlette's own refusals: unknown paths and wrong methods."""
+    assert isinstance(error, HTTPException)
+    details = {404: "there is nothing at this path", 405: "this path takes other methods: see the Allow header"}
+    return Problem(error.status_code, details.get(error.status_code, error.detail), headers=error.headers).response()
+
+
+async def on_store_unavailable(_: Request, __: Exception) -> Response:
+    # The reason names the server's address, which is nobody's business out there; /readyz and the logs tell operators.
+    return come_back("the store can't be reached just now, nothing is promised: send it again").response()
+
+
+async def on_inbox_full(_: Request, error: Exception) -> Response:
+    assert isinstance(error, InboxFull)
+    return come_back(f"{error}: send it again later").response()
+
+
+HANDLERS = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    StoreUnavailable: on_store_unavailable,
+    InboxFull: on_inbox_full,
+}
+"""Which exception is answered how; anything else is a bug and answered by ``boundary``."""

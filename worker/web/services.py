@@ -1,0 +1,42 @@
+"""What the web app is given: its store, its secrets, its clock."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from worker.core.policy import Policy
+from worker.store.interface import Store
+
+
+class Log(Protocol):
+    """The part of a structlog logger that is used here."""
+
+    def warning(self, event: str, /, **fields: object) -> object: ...
+
+    def error(self, event: str, /, **fields: object) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes work with.
+
+    ``ping_broker`` raises where the broker cannot be used; it may be another server than the state's. A route whose
+    secret is not set does not exist. ``livemode`` is the mode Stripe events must be of (None: any). ``settle`` is in
+    microseconds. ``clock`` gives seconds since the epoch.
+    """
+
+    store: Store
+    ping_broker: Callable[[], Awaitable[None]]
+    policy: Policy
+    clock: Callable[[], float]
+    log: Log
+    ingest_tokens: tuple[str, ...] = field(default=(), repr=False)
+    operator_token: str | None = field(default=None, repr=False)
+    stripe_secrets: tuple[str, ...] = field(default=(), repr=False)
+    crovver_secret: str | None = field(default=None, repr=False)
+    livemode: bool | None = None
+    settle: int = 2_000_000
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        return int(self.clock() * 1_000_000)

@@ -1,0 +1,101 @@
+"""The operator API's tenants: lists, one of them, its journal, and a look on request."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from worker.core.facts import HintFact
+from worker.core.journal import Json
+from worker.core.roster import Standing
+from worker.core.tenant import Status
+from worker.core.view import DRIFT_SHOWN, note_view, tenant_summary, tenant_view
+from worker.store.interface import Loaded, Store
+from worker.web.answers import answer
+from worker.web.auth import Endpoint, guarded
+from worker.web.paths import id_in_path
+from worker.web.problems import not_found
+from worker.web.queries import choice, journal_cursor, limit, tenant_cursor
+from worker.web.services import Services
+
+LOADS_AT_ONCE: Final = 16
+"""Records a list reads at a time: events come over the same connections."""
+
+
+async def load_many(store: Store, tenants: Sequence[str]) -> dict[str, Loaded]:
+    """The records of these tenants."""
+    loaded: dict[str, Loaded] = {}
+    for start in range(0, len(tenants), LOADS_AT_ONCE):
+        part = tenants[start : start + LOADS_AT_ONCE]
+        loaded.update(zip(part, await asyncio.gather(*(store.load(tenant) for tenant in part)), strict=True))
+    return loaded
+
+
+def tenant_routes(services: Services) -> list[Route]:
+    """The routes, where an operator token is set."""
+    store, policy = services.store, services.policy
+
+    async def known(request: Request) -> Loaded:
+        tenant = id_in_path(request, "tenantId")
+        if tenant is None:
+            raise not_found("this tenant")
+        loaded = await store.load(tenant)
+        if not loaded.known:
+            raise not_found("this tenant")
+        return loaded
+
+    async def list_tenants(request: Request) -> Response:
+        size, status, after = limit(request), choice(request, "state", Status), tenant_cursor(request)
+        rows = await store.tenants(status, after, size + 1)
+        shown = rows[:size]
+        records = await load_many(store, [row.tenant for row in shown])
+        tenants: list[Json] = []
+        for row in shown:
+            record = records[row.tenant]
+            # The list's own word for the status, so that every row fits the filter it was asked by.
+            tenants.append({**tenant_summary(record.tenant, record.counts, policy), "status": row.status.value})
+        return answer({"tenants": tenants, "next": shown[-1].tenant if len(rows) > size else None})
+
+    async def get_tenant(request: Request) -> Response:
+        loaded = await known(request)
+        missing, orphaned = await asyncio.gather(
+            _users(store, loaded, Standing.MISSING), _users(store, loaded, Standing.ORPHANED)
+        )
+        return answer(tenant_view(loaded.tenant, loaded.counts, policy, missing, orphaned))
+
+    async def get_journal(request: Request) -> Response:
+        size, before = limit(request), journal_cursor(request)
+        loaded = await known(request)
+        notes, following = await store.journal(loaded.tenant.id, before=before, limit=size)
+        entries: list[Json] = [note_view(note) for note in notes]
+        return answer({"entries": entries, "next": following})
+
+    async def reconcile(request: Request) -> Response:
+        loaded = await known(request)
+        fact = HintFact("operator", services.now(), f"hint_{uuid.uuid4().hex}")
+        await store.append({loaded.tenant.id: [fact]})
+        return answer({"tenantId": loaded.tenant.id, "accepted": 1}, 202)
+
+    if not services.operator_token:
+        return []
+    token = services.operator_token
+
+    def route(method: str, path: str, endpoint: Endpoint) -> Route:
+        return Route(path, guarded(endpoint, [token], "SEATS_OPERATOR_TOKEN"), methods=[method])
+
+    return [
+        route("GET", "/v1/tenants", list_tenants),
+        route("GET", "/v1/tenants/{tenantId:id}", get_tenant),
+        route("GET", "/v1/tenants/{tenantId:id}/journal", get_journal),
+        route("POST", "/v1/tenants/{tenantId:id}/reconcile", reconcile),
+    ]
+
+
+async def _users(store: Store, loaded: Loaded, standing: Standing) -> list[str]:
+    if loaded.whole:
+        return [user for user, entry in loaded.entries.items() if entry.standing is standing]
+    return await store.standing(loaded.tenant.id, standing, DRIFT_SHOWN)
