@@ -15,3 +15,9 @@ class UsageProblem(CommandError):
     """The command was called in a way that can't be meant."""
 
     code = BAD_USAGE
+
+
+class Interrupted(CommandError):
+    """Ctrl-C ended the command; there is something to say about where it stands."""
+
+    code = INTERRUPTED

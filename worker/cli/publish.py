@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.common import Common
-from worker.cli.errors import CommandError, UsageProblem
+from worker.cli.errors import CommandError, Interrupted, UsageProblem
 
 if TYPE_CHECKING:
+    from worker.cli.events_file import Line
     from worker.publisher import SeatEvents
     from worker.settings import Settings
 
@@ -74,9 +75,13 @@ def show_problems(lines: Iterable[str]) -> None:
 
 
 def _events(settings: Settings) -> SeatEvents:
-    from worker.publisher import SeatEvents
+    from worker.publisher import BadRedisURL, SeatEvents
 
-    return SeatEvents.from_url(settings.require_state(), namespace=settings.namespace)
+    settle = settings.settle_seconds.total_seconds()
+    try:
+        return SeatEvents.from_url(settings.require_state(), namespace=settings.namespace, settle_seconds=settle)
+    except BadRedisURL as error:
+        raise UsageProblem(f"SEATS_STATE_URL can't be published to: {error}") from None
 
 
 def _publish_one(events: SeatEvents, change: str, tenant: str, user: str, **optional: str | None) -> None:
@@ -101,12 +106,13 @@ def _publish_file(settings: Settings, file: Path) -> str:
     from worker.cli.consoles import err
     from worker.cli.progress_file import Progress as Reached
     from worker.cli.progress_file import ProgressFile
+    from worker.publisher import StoreError
 
     size, written_at = file.stat().st_size, min(file.stat().st_mtime_ns // 1000, time.time_ns() // 1000)
     kept = ProgressFile(file)
     reached = kept.load()
     if size <= CHECKED_WHOLE:
-        _check(file, events_file.read_lines(file, written_at))
+        _check(file, events_file.read_lines(file, written_at), whole=True)
     start = reached.events
     lines = events_file.read_lines(file, written_at, offset=reached.offset, number=reached.lines)
     columns = (TextColumn("publishing"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -118,23 +124,21 @@ def _publish_file(settings: Settings, file: Path) -> str:
         task = progress.add_task("", total=size, completed=reached.offset)
         try:
             for batch in events_file.batches(lines):
-                _check(file, batch)
+                _check(file, batch, whole=False)
                 events.publish([line.event for line in batch if line.event is not None])
                 reached = Reached(batch[-1].number, batch[-1].end, reached.events + len(batch))
                 kept.save(reached)
                 progress.update(task, completed=reached.offset)
         except KeyboardInterrupt:
-            raise CommandError(f"stopped after {reached.events:,} events of {file}: run it again to go on") from None
-        except Exception as error:
-            if isinstance(error, CommandError):
-                raise
-            raise CommandError(f"{_text(error)}; {reached.events:,} events of {file} are sent: run it again to go on") from error
+            raise Interrupted(f"stopped after {reached.events:,} events of {file}: run it again to go on") from None
+        except StoreError as error:
+            raise CommandError(f"{error}; {reached.events:,} events of {file} are sent: run it again to go on") from error
     kept.remove()
     earlier = f", {start:,} of them in an earlier run" if start else ""
     return f"published {reached.events:,} events of {file}{earlier}"
 
 
-def _check(file: Path, lines: Iterable[object]) -> None:
+def _check(file: Path, lines: Iterable[Line], *, whole: bool) -> None:
     """Go over lines and say everything that is wrong with them.
 
     Raises:
@@ -145,17 +149,12 @@ def _check(file: Path, lines: Iterable[object]) -> None:
     from worker.cli import events_file
 
     now = time.time_ns() // 1000
-    problems = [
-        problem
-        for batch in events_file.batches(line for line in lines if isinstance(line, events_file.Line))
-        for problem in events_file.problems_in(batch, now)
-    ]
+    problems = [problem for batch in events_file.batches(lines) for problem in events_file.problems_in(batch, now)]
     if problems:
         show_problems(f"{file}:{problem.line}: {problem.text}" for problem in problems)
         bad = len({problem.line for problem in problems})
-        which = "1 line is" if bad == 1 else f"{bad:,} lines are"
-        raise CommandError(f"{which} bad, so nothing of {'it' if bad == 1 else 'them'} was sent: correct {file} and run it again")
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        what = "the file" if whole else "their batch"
+        raise CommandError(
+            f"{'1 line is' if bad == 1 else f'{bad:,} lines are'} bad, so nothing of {what} was sent: correct {file} and "
+            "publish it again"
+        )
