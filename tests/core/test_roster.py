@@ -23,7 +23,11 @@ from worker.core.roster import (
 USERS = st.sampled_from([f"u{number}" for number in range(6)])
 TIMES = st.integers(0, 8)
 EVENTS = st.builds(
-    UserFact, user=USERS, membership=st.sampled_from(Membership), at=TIMES, id=st.integers(0, 30).map("evt_{:02}".format)
+    UserFact,
+    user=USERS,
+    membership=st.sampled_from(Membership),
+    at=TIMES,
+    id=st.integers(0, 30).map("evt_{:02}".format),
 )
 ROWS = st.builds(Allocation, user=USERS, active=st.booleans(), at=TIMES)
 SNAPSHOTS = st.builds(
@@ -44,7 +48,9 @@ def needing(roster: Roster) -> set[str]:
 
 
 @given(st.lists(EVENTS).map(consistent), st.randoms())
-def test_any_order_and_repetition_of_events_ends_in_the_newest_per_user(events: list[UserFact], rng: random.Random) -> None:
+def test_any_order_and_repetition_of_events_ends_in_the_newest_per_user(
+    events: list[UserFact], rng: random.Random
+) -> None:
     newest: dict[str, UserFact] = {}
     for event in events:
         if event.user not in newest or (event.at, event.id) > (newest[event.user].at, newest[event.user].id):

@@ -56,7 +56,9 @@ def test_a_repeated_payment_event_changes_nothing(upgrade: Upgrade, payment: Pay
 
 
 @given(UPGRADES, PAYMENTS, st.booleans())
-def test_the_answer_and_a_webhook_give_the_same_in_either_order(upgrade: Upgrade, payment: PaymentFact, url: bool) -> None:
+def test_the_answer_and_a_webhook_give_the_same_in_either_order(
+    upgrade: Upgrade, payment: PaymentFact, url: bool
+) -> None:
     checkout = Checkout("p", "https://pay.example/c/cs_1", requires_payment=True)
     upgrade = replace(upgrade, state=State.REQUESTING, session=None)
     answered_first = apply_payment(answer(upgrade, checkout, 9), payment, 9)

@@ -88,7 +88,10 @@ class ModelCrovver:
         known = self.subscriptions.get(tenant)
         if known is None:
             raise Refused(
-                tenant=tenant, endpoint="allocations", status=404, message="No active subscription found for this tenant"
+                tenant=tenant,
+                endpoint="allocations",
+                status=404,
+                message="No active subscription found for this tenant",
             )
         rows = [Allocation(user, active, at) for user, (active, at) in known.seats.items()]
         shown = tuple(rows[(page - 1) * limit : page * limit])

@@ -30,10 +30,12 @@ def error(status: int, message: str, **members: object) -> Reply:
 @asynccontextmanager
 async def serving(answer: Callable[[str, str, str], Reply | None]) -> AsyncIterator[FakeStripe]:
     fake = FakeStripe(answer)
-    writers: list[asyncio.StreamWriter] = []
+    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -55,9 +57,10 @@ async def serving(answer: Callable[[str, str, str], Reply | None]) -> AsyncItera
                 ]
                 writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            tasks.discard(task)
             writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -66,5 +69,6 @@ async def serving(answer: Callable[[str, str, str], Reply | None]) -> AsyncItera
         yield fake
     finally:
         listener.close()
-        for writer in writers:
-            writer.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -387,7 +387,9 @@ def test_the_fleet_rate_spaces_calls_evenly_after_a_burst(play: Play) -> None:
     async def scenario(store: Store) -> None:
         waits = [await store.take_rate(SECOND, 4 * SECOND) for _ in range(8)]
         assert waits[:4] == [0, 0, 0, 0]
-        assert all(0.4 * SECOND < late - early <= 1.01 * SECOND for early, late in zip(waits[5:], waits[6:], strict=False))
+        assert all(
+            0.4 * SECOND < late - early <= 1.01 * SECOND for early, late in zip(waits[5:], waits[6:], strict=False)
+        )
 
     play(scenario)
 

@@ -129,9 +129,9 @@ class Site:
 
 def an_event(**changes: object) -> dict[str, Any]:
     """A CloudEvent; the data's members may be given by their names."""
-    data = {"tenantId": "acme", "userId": "user_1", "email": None, "name": None}
+    data: dict[str, object] = {"tenantId": "acme", "userId": "user_1", "email": None, "name": None}
     data |= {name: changes.pop(name) for name in list(data) if name in changes}
-    event = {
+    event: dict[str, Any] = {
         "specversion": "1.0",
         "id": "evt_1",
         "source": "myapp",

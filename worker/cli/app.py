@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli import decide, processes, publish, read, roster, sweep, why
+from worker.cli import decide, processes, publish, read, roster, sweep, up, why
 from worker.cli.common import Common
 from worker.cli.demo import command as demo
-from worker.cli.up import command as up
 
+_DEFAULT_CONFIG = "config/settings.toml"
 TRY, SERVE, FEED, SEE, DECIDE = "Try it", "Serve", "Feed", "See", "Decide"
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def options(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(help="A TOML file with settings; before or after the command.", show_default="config/settings.toml"),
+        typer.Option(help="A TOML file with settings. Before or after the command.", show_default=_DEFAULT_CONFIG),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks, and log more.")] = False,
     version: Annotated[

@@ -100,10 +100,10 @@ def _outcome(action: str, upgrade_id: str, loaded: Loaded) -> str:
     tenant = loaded.tenant
     decided, current = tenant.find(upgrade_id), tenant.upgrade
     about = f"upgrade {upgrade_id} of {tenant.id}: {_PAST[action]}"
-    if current is not None and decided is not None and current.id != upgrade_id and current.created_at > decided.created_at:
-        return f"{about}; asked again as upgrade {current.id}, now {_state(current)}"
-    if decided is None:
+    if decided is None or current is None:
         return about
+    if current.id != upgrade_id and current.created_at > decided.created_at:
+        return f"{about}; asked again as upgrade {current.id}, now {_state(current)}"
     if action == "cancel" and decided.open:
         return f"{about}; its link is being taken back at Stripe, now {_state(decided)}"
     if action == "retry":

@@ -99,7 +99,8 @@ def _line(raw: bytes, number: int, end: int, written_at: int) -> Line:
         return Line(number, end, {"id": ident, "source": "seats publish", **_without_nulls(value, time)})
     unknown = sorted(value.keys() - _ALLOWED)
     if unknown:
-        return Line(number, end, None, f"has the unknown member {unknown[0]!r}: known are {', '.join(sorted(_ALLOWED))}")
+        names = ", ".join(sorted(_ALLOWED))
+        return Line(number, end, None, f"has the unknown member {unknown[0]!r}: known are {names}")
     return Line(number, end, _cloud_event(value, ident, time), short=True)
 
 

@@ -1,5 +1,7 @@
 """`seats web`, `worker`, `scheduler` and `sandbox`: the processes of a deployment, each in the foreground."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -30,14 +32,15 @@ Threads = Annotated[
 
 def web(context: typer.Context, host: Host = None, port: Port = None) -> None:
     """Serve the event door, the webhooks, the operator API and the dashboard."""
-    from worker.web import server
+    from worker.web.server import run
 
     common = Common.of(context)
     settings = common.settings()
     settings.require_state()
     common.log_as("web", settings)
-    with stopping_is_success(), _address_errors():
-        server.run(settings, host or settings.host, settings.port if port is None else port)
+    at_host, at_port = host or settings.host, settings.port if port is None else port
+    with _listening(at_host, at_port):
+        run(settings, at_host, at_port)
 
 
 def worker(context: typer.Context, processes: Processes = None, threads: Threads = None) -> None:
@@ -107,7 +110,7 @@ def sandbox(
         if crovver is None:
             print(f"  export SEATS_CROVVER_WEBHOOK_SECRET={SANDBOX_CROVVER_SECRET}", flush=True)
 
-    with stopping_is_success(), _address_errors():
+    with _listening(host, port):
         server.run(host, port, config, ready)
 
 
@@ -134,12 +137,14 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class _address_errors:  # noqa: N801 (used like a function)
-    """Say in a line that an address can't be listened on."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and error.filename is None:
-            raise CommandError(f"can't listen there ({error.strerror or error}): choose another --host or --port")
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[None]:
+    """Ctrl-C is success in here, and an address that can't be listened on is told in a line."""
+    try:
+        with stopping_is_success():
+            yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        why = error.strerror or str(error)
+        raise CommandError(f"can't listen on {host} port {port} ({why}): choose another --host or --port") from error

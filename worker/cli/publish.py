@@ -132,7 +132,8 @@ def _publish_file(settings: Settings, file: Path) -> str:
         except KeyboardInterrupt:
             raise Interrupted(f"stopped after {reached.events:,} events of {file}: run it again to go on") from None
         except StoreError as error:
-            raise CommandError(f"{error}; {reached.events:,} events of {file} are sent: run it again to go on") from error
+            sent = f"{reached.events:,} events of {file} are sent"
+            raise CommandError(f"{error}; {sent}: run it again to go on") from error
     kept.remove()
     earlier = f", {start:,} of them in an earlier run" if start else ""
     return f"published {reached.events:,} events of {file}{earlier}"
@@ -155,6 +156,6 @@ def _check(file: Path, lines: Iterable[Line], *, whole: bool) -> None:
         bad = len({problem.line for problem in problems})
         what = "the file" if whole else "their batch"
         raise CommandError(
-            f"{'1 line is' if bad == 1 else f'{bad:,} lines are'} bad, so nothing of {what} was sent: correct {file} and "
-            "publish it again"
+            f"{'1 line is' if bad == 1 else f'{bad:,} lines are'} bad, so nothing of {what} was sent: "
+            f"correct {file} and publish it again"
         )

@@ -196,7 +196,8 @@ async def load_all(store: RedisStore, tenants: list[str]) -> list[Loaded]:
 def _upgrade_rows(upgrade: Upgrade, show_links: bool) -> list[tuple[str, str]]:
     from worker.core.times import format_instant
 
-    rows = [("upgrade", f"{upgrade.id}: {upgrade.state.value}, {upgrade.from_capacity} to {upgrade.new_capacity} seats")]
+    seats = f"{upgrade.from_capacity} to {upgrade.new_capacity} seats"
+    rows = [("upgrade", f"{upgrade.id}: {upgrade.state.value}, {seats}")]
     if upgrade.requested_at is not None:
         rows.append(("asked for", format_instant(upgrade.requested_at)))
     if upgrade.confirmed_at is not None:

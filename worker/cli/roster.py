@@ -50,9 +50,7 @@ def import_roster(
     print(with_store(settings, lambda store: _import(store, tenant, users, as_of, force)))
 
 
-async def _import(
-    store: RedisStore, tenant: str, users: tuple[RosterUser, ...], as_of: str | None, force: bool
-) -> str:
+async def _import(store: RedisStore, tenant: str, users: tuple[RosterUser, ...], as_of: str | None, force: bool) -> str:
     import uuid
 
     from worker.core.facts import RosterFact
@@ -69,7 +67,8 @@ async def _import(
             "than a wish: nothing was taken; if it is meant, import it again with --force"
         )
     await store.append({tenant: [fact]})
-    return f"{len(users):,} users of {tenant} as of {format_instant(at)}; {removed:,} that are not among them count as removed"
+    others = f"{removed:,} that are not among them count as removed"
+    return f"{len(users):,} users of {tenant} as of {format_instant(at)}; {others}"
 
 
 async def _effect(store: RedisStore, tenant: str, fact: RosterFact) -> tuple[int, int]:
@@ -79,7 +78,8 @@ async def _effect(store: RedisStore, tenant: str, fact: RosterFact) -> tuple[int
 
     loaded = await store.load(tenant)
     entries = loaded.entries if loaded.whole else await store.whole_roster(tenant)
-    roster = fold(loaded.tenant, Roster(count(entries), dict(entries), loaded.tenant.floor), loaded.facts, loaded.now).roster
+    roster = Roster(count(entries), dict(entries), loaded.tenant.floor)
+    fold(loaded.tenant, roster, loaded.facts, loaded.now)
     newer = (fact.at, fact.id) > roster.floor
     return len(removed_by(roster, fact)) if newer else 0, roster.counts().needed
 

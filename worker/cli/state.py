@@ -43,7 +43,7 @@ def with_store(settings: Settings, work: Callable[[RedisStore], Awaitable[R]]) -
 
 
 def no_such_tenant(tenant: str) -> CommandError:
-    return CommandError(f"no tenant {tenant!r} is known: check the id (`seats status` lists them), or publish its events")
+    return CommandError(f"no tenant {tenant!r} is known: `seats status` lists them")
 
 
 async def known(store: RedisStore, tenant: str) -> Loaded:
@@ -56,6 +56,7 @@ async def known(store: RedisStore, tenant: str) -> Loaded:
     if loaded.known:
         return loaded
     if loaded.pending:
-        raise CommandError(f"tenant {tenant!r} has events waiting and no state yet: are `seats worker` and "
-                           "`seats scheduler` running?")  # fmt: skip
+        raise CommandError(
+            f"tenant {tenant!r} has events waiting and no state yet: are `seats worker` and `seats scheduler` running?"
+        )
     raise no_such_tenant(tenant)

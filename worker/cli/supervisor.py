@@ -143,7 +143,7 @@ class Supervisor:
         return code
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Stop all children, the last one started first, killing whoever takes too long; all at once when in a hurry."""
+        """Stop all children, the last one started first, killing whoever takes too long, or all in a hurry."""
         for one in reversed(list(self._running.values())):
             deadline = time.monotonic() + self._stop_seconds
             if one.process.poll() is None:

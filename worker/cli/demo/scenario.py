@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from worker.cli.errors import CommandError
 
-STATES_OF_NONE = "none"
+NO_UPGRADE = "none"
 
 
 class Do(StrEnum):
@@ -79,11 +79,15 @@ class Actor(_Table):
 
 
 class Scenario(_Table):
-    """Everything that is played. ``patience`` is how many seconds a single step may take."""
+    """Everything that is played.
+
+    ``patience`` is how many seconds a single step may take, ``pause_seconds`` the rest after each at a terminal.
+    """
 
     title: str
     settle_seconds: Annotated[float, Field(ge=0, le=60)]
     patience: Annotated[float, Field(gt=0, le=600)]
+    pause_seconds: Annotated[float, Field(ge=0, le=10)] = 0
     tenants: Annotated[list[Actor], Field(min_length=1)]
 
 

@@ -1,0 +1,223 @@
+"""A server that speaks the seeds' API and nothing else, for the worker to live on; every call is counted.
+
+Written from the reference pages alone, apart from the sandbox, so that the worker is not tested against its own idea of
+Crovver only.
+"""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+API_KEY = "sk_test_canary_key_of_crovver_0123456789"
+MARK = "canarylink"
+Fault = Literal["429", "500", "html", "cut", "lost", "slow"]
+
+
+@dataclass
+class Workspace:
+    """A tenant with a subscription."""
+
+    capacity: int
+    seats: dict[str, str] = field(default_factory=dict)
+    invoices: bool = False
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout that was made, whether its answer arrived or not."""
+
+    tenant: str
+    capacity: int
+    session: str
+    proration: str
+    at: float
+
+
+class Crovver:
+    """The server and its state. Faults are taken in order, one a call."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.workspaces: dict[str, Workspace] = {}
+        self.checkouts: list[Checkout] = []
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.read_faults: list[Fault] = []
+        self.checkout_faults: list[Fault] = []
+        self.before_answer: Callable[[Checkout], None] | None = None
+        self.slow_seconds = 1.0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(self, tenant: str, capacity: int, taken: int, *, invoices: bool = False) -> None:
+        seats = {f"user_{number}": "2026-01-01T10:00:00.000Z" for number in range(1, taken + 1)}
+        with self.lock:
+            self.workspaces[tenant] = Workspace(capacity, seats, invoices)
+
+    def grant(self, checkout: Checkout) -> None:
+        """The payment has been applied."""
+        with self.lock:
+            workspace = self.workspaces[checkout.tenant]
+            workspace.capacity = max(workspace.capacity, checkout.capacity)
+
+    def checkouts_of(self, tenant: str) -> list[Checkout]:
+        with self.lock:
+            return [checkout for checkout in self.checkouts if checkout.tenant == tenant]
+
+    def allocations(self, query: dict[str, str]) -> tuple[int, object]:
+        with self.lock:
+            workspace = self.workspaces.get(query["requestingEntityId"])
+            if workspace is None:
+                return 404, {"success": False, "error": "No active subscription found for this tenant"}
+            wanted = query.get("status", "active") in ("active", "all")
+            users = sorted(workspace.seats.items()) if wanted else []
+            page, limit = int(query.get("page", "1")), min(100, int(query.get("limit", "50")))
+            shown = users[(page - 1) * limit : page * limit]
+            pages = max(1, -(-len(users) // limit))
+            active, capacity = len(workspace.seats), workspace.capacity
+        rows = [
+            {
+                "externalUserId": user, "email": f"{user}@acme.com", "name": None, "status": "active",
+                "allocatedAt": at, "removedAt": None, "metadata": {},
+            }
+            for user, at in shown
+        ]  # fmt: skip
+        return 200, {
+            "success": True,
+            "data": {
+                "allocations": rows,
+                "capacity": {
+                    "activeCount": active,
+                    "capacityUnits": capacity,
+                    "utilizationPercentage": round(100 * active / capacity) if capacity else 0,
+                    "exceeded": active > capacity,
+                },
+                "pagination": {
+                    "total": len(users), "page": page, "limit": limit, "totalPages": pages,
+                    "hasNextPage": page < pages, "hasPreviousPage": page > 1,
+                },
+            },
+        }  # fmt: skip
+
+    def proration_checkout(self, body: dict[str, Any]) -> tuple[int, object]:
+        tenant, capacity = body["externalTenantId"], body["newCapacity"]
+        with self.lock:
+            workspace = self.workspaces.get(tenant)
+            if workspace is None:
+                return 404, {"success": False, "data": None, "error": {"message": "no", "code": "TENANT_NOT_FOUND"}}
+            if capacity <= workspace.capacity:
+                return 400, {"success": False, "error": "newCapacity must be greater than current capacityUnits"}
+            number = len(self.checkouts) + 1
+            checkout = Checkout(tenant, capacity, f"cs_test_{MARK}{number}", f"proration-{number}", time.monotonic())
+            self.checkouts.append(checkout)
+        if self.before_answer is not None:
+            self.before_answer(checkout)
+        paid = not workspace.invoices
+        data: dict[str, object] = {
+            "prorationId": checkout.proration,
+            "checkoutUrl": f"https://checkout.stripe.com/pay/{checkout.session}" if paid else None,
+            "requiresPayment": paid,
+            "prorationAmount": 1750,
+            "message": "Checkout session created. Capacity will be upgraded after payment confirmation.",
+        }
+        if paid:
+            data["prorationDetails"] = {"description": "Prorated charge", "calculation": "5 seats × $1.00/seat"}
+        return 200, {"success": True, "data": data}
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        crovver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                if parts.path != "/api/public/capacity/allocations":
+                    return self._answer("GET", parts.path, query, 404, {"success": False, "error": "no such path"})
+                with crovver.lock:
+                    fault = crovver.read_faults.pop(0) if crovver.read_faults else None
+                if not self._authorized():
+                    return self._answer("GET", parts.path, query, 401, {"success": False, "error": "Invalid API key"})
+                self._answer("GET", parts.path, query, *crovver.allocations(query), fault)
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                path = urlsplit(self.path).path
+                if path != "/api/public/capacity/proration-checkout":
+                    return self._answer("POST", path, body, 404, {"success": False, "error": "no such path"})
+                if not self._authorized():
+                    return self._answer("POST", path, body, 401, {"success": False, "error": "Invalid API key"})
+                with crovver.lock:
+                    fault = crovver.checkout_faults.pop(0) if crovver.checkout_faults else None
+                if fault == "429":
+                    return self._answer("POST", path, body, 200, {}, fault)
+                self._answer("POST", path, body, *crovver.proration_checkout(body), fault)
+
+            def _authorized(self) -> bool:
+                return self.headers.get("authorization") == f"Bearer {API_KEY}"
+
+            def _answer(
+                self,
+                method: str,
+                path: str,
+                asked: dict[str, Any],
+                status: int,
+                body: object,
+                fault: Fault | None = None,
+            ) -> None:
+                with crovver.lock:
+                    crovver.calls.append((method, path, asked))
+                content, kind = json.dumps(body).encode(), "application/json"
+                if fault == "slow":
+                    time.sleep(crovver.slow_seconds)
+                if fault in ("429", "500"):
+                    status, content = int(fault), b'{"success": false, "error": "not now"}'
+                if fault == "html":
+                    status, content, kind = 502, b"<html><h1>502 Bad Gateway</h1></html>", "text/html"
+                if fault == "lost":
+                    return self._hang_up()
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(content)))
+                if fault == "429":
+                    self.send_header("retry-after", "1")
+                self.end_headers()
+                self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+                if fault == "cut":
+                    self._hang_up()
+
+            def _hang_up(self) -> None:
+                self.wfile.flush()
+                self.close_connection = True
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except (ConnectionError, ValueError, OSError):
+                    self.close_connection = True
+
+            def finish(self) -> None:
+                try:
+                    super().finish()
+                except (ConnectionError, ValueError, OSError):
+                    self.close_connection = True
+
+        return Handler
