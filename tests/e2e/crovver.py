@@ -82,12 +82,12 @@ class Crovver:
             if workspace is None:
                 return 404, {"success": False, "error": "No active subscription found for this tenant"}
             wanted = query.get("status", "active") in ("active", "all")
-            users = sorted(workspace.seats.items()) if wanted else []
+            users: list[tuple[str, str]] = sorted(workspace.seats.items()) if wanted else []
             page, limit = int(query.get("page", "1")), min(100, int(query.get("limit", "50")))
             shown = users[(page - 1) * limit : page * limit]
             pages = max(1, -(-len(users) // limit))
             active, capacity = len(workspace.seats), workspace.capacity
-        rows = [
+        rows: list[dict[str, object]] = [
             {
                 "externalUserId": user, "email": f"{user}@acme.com", "name": None, "status": "active",
                 "allocatedAt": at, "removedAt": None, "metadata": {},
@@ -133,7 +133,7 @@ class Crovver:
             "message": "Checkout session created. Capacity will be upgraded after payment confirmation.",
         }
         if paid:
-            data["prorationDetails"] = {"description": "Prorated charge", "calculation": "5 seats × $1.00/seat"}
+            data["prorationDetails"] = {"description": "Prorated charge", "calculation": "5 seats at $1.00"}
         return 200, {"success": True, "data": data}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -142,7 +142,7 @@ class Crovver:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
             def do_GET(self) -> None:

@@ -148,7 +148,7 @@ class Deployment:
         answer = self.publish(*(event(tenant, user) for user in users))
         assert answer.status_code == 202, answer.text
 
-    def get(self, path: str) -> Any:  # noqa: ANN401
+    def get(self, path: str) -> Any:
         answer = self.http.get(path, headers={"authorization": f"Bearer {OPERATOR}"})
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -168,7 +168,7 @@ class Deployment:
         eventually(lambda: self.state(tenant) == state, seconds, f"{tenant} to be {state}")
         return self.tenant(tenant)
 
-    def webhook(self, checkout: Checkout, event: str = "completed", **changes: object) -> httpx.Response:
+    def webhook(self, checkout: Checkout, event: str = "completed", **changes: str) -> httpx.Response:
         """Send a signed Stripe event about a checkout."""
         body = stripe_event(checkout, event, **changes)
         return self.post_webhook(body, signature(body))
@@ -203,7 +203,7 @@ def event(
 
 
 def stripe_event(
-    checkout: Checkout, kind: str = "completed", *, status: str = "paid", ident: str = "", **metadata: object
+    checkout: Checkout, kind: str = "completed", *, status: str = "paid", ident: str = "", **metadata: str
 ) -> bytes:
     session = {
         "id": checkout.session,

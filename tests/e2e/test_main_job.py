@@ -202,17 +202,14 @@ def test_forged_old_future_and_broken_webhooks_are_refused_and_nothing_is_stored
     for name, (content, header) in refused.items():
         assert short.post_webhook(content, header).status_code == 400, name
     huge = b"x" * (8 << 20)
-    try:
-        assert short.post_webhook(huge, signature(huge)).status_code == 413
-    except Exception as error:  # the server may hang up on a body it will not read
-        assert "Write" in type(error).__name__ or "Protocol" in type(error).__name__, error
+    assert short.post_webhook(huge, signature(huge)).status_code == 413
     time.sleep(1)
     assert short.state("acme") == "awaiting_payment"
     assert short.get("/v1/tenants/acme/journal") == before
 
 
 def test_a_host_app_sends_to_the_actors_by_name(short: Deployment, crovver: Crovver, valkey: EmbeddedServer) -> None:
-    host = RedisBroker(url=valkey.url, namespace="seats")
+    host = RedisBroker(url=valkey.url, namespace="seats")  # type: ignore[no-untyped-call]
     for user in NEW:
         host.enqueue(
             dramatiq.Message(
@@ -232,7 +229,7 @@ def test_a_host_app_sends_to_the_actors_by_name(short: Deployment, crovver: Crov
 def test_a_message_that_makes_no_sense_is_kept_as_a_dead_letter_and_holds_nobody_up(
     short: Deployment, valkey: EmbeddedServer
 ) -> None:
-    host = RedisBroker(url=valkey.url, namespace="seats")
+    host = RedisBroker(url=valkey.url, namespace="seats")  # type: ignore[no-untyped-call]
     for args in (("", "u"), ("acme",), ("acme", "u\x00"), ("acme", "new")):
         host.enqueue(
             dramatiq.Message(queue_name="seat-events", actor_name="user_added", args=args, kwargs={}, options={})

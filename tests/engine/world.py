@@ -62,7 +62,7 @@ class Payable:
     state: Literal["open", "complete", "expired"] = "open"
 
 
-def error(kind: type[CrovverError], status: int | None = None, **extra: Any) -> CrovverError:  # noqa: ANN401
+def error(kind: type[CrovverError], status: int | None = None, **extra: Any) -> CrovverError:
     return kind(tenant="t", endpoint="model", message="a fault of the model", status=status, **extra)
 
 

@@ -64,7 +64,20 @@ def test_a_session_is_read_member_by_member() -> None:
         payment_status="unpaid",
         references=("t", "seat_proration", "p1"),
         created=1_777_629_601 * SECOND,
+        purpose="seat_proration",
+        url="https://checkout.stripe.com/c/pay/cs_test_1#fid",
     )
+
+
+@pytest.mark.parametrize(
+    "url", [None, "", 5, "javascript:x", "https://x/ y", "https://x/\ud800", "https://x/" + "y" * 9000]
+)
+def test_a_url_nobody_can_pay_at_is_none(url: object) -> None:
+    assert play(always(reply(session(url=url))), get).url is None
+
+
+def test_a_session_never_shows_its_payable_url() -> None:
+    assert "checkout.stripe.com" not in repr(play(always(reply(session())), get))
 
 
 def test_it_asks_stripes_documented_routes_with_the_key_and_without_telemetry() -> None:

@@ -1,6 +1,7 @@
 """What every store promises, on every store there is."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -126,7 +127,7 @@ def test_a_commit_saves_everything_at_once_and_is_read_back(play: Play) -> None:
 
 def test_counts_follow_an_entry_from_class_to_class_and_out(play: Play) -> None:
     async def scenario(store: Store) -> None:
-        steps = [
+        steps: list[tuple[dict[str, Entry | None], Counts]] = [
             ({"u": entry(True)}, Counts(missing=1)),
             ({"u": entry(True, Seat.ACTIVE)}, Counts(seated=1)),
             ({"u": entry(False, Seat.ACTIVE)}, Counts(orphaned=1)),
@@ -387,9 +388,7 @@ def test_the_fleet_rate_spaces_calls_evenly_after_a_burst(play: Play) -> None:
     async def scenario(store: Store) -> None:
         waits = [await store.take_rate(SECOND, 4 * SECOND) for _ in range(8)]
         assert waits[:4] == [0, 0, 0, 0]
-        assert all(
-            0.4 * SECOND < late - early <= 1.01 * SECOND for early, late in zip(waits[5:], waits[6:], strict=False)
-        )
+        assert all(0.4 * SECOND < late - early <= 1.01 * SECOND for early, late in itertools.pairwise(waits[5:]))
 
     play(scenario)
 

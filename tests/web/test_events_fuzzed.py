@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from tests.web.site import MICROS, Site, an_event
-from worker.events import BadEvents, NotJSON, TooManyEvents, read_event, read_events
+from worker.events import BadEvents, Ident, NotJSON, TooManyEvents, read_event, read_events
+from worker.web.paths import storable
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters())
 JSON = st.recursive(
@@ -65,3 +67,14 @@ def test_any_bytes_give_202_or_400_or_413_and_never_500(site: Site, body: bytes,
     if answer.status_code == 202:
         assert answer.json()["accepted"] == (len(json.loads(body)) if body.lstrip()[:1] == b"[" else 1)
     assert site.log.entries == []
+
+
+@given(ident=st.text(st.characters(exclude_categories=[]), max_size=4) | st.text(min_size=254, max_size=257))
+@settings(max_examples=400, deadline=None)
+def test_an_id_is_the_same_in_a_path_as_in_an_event(ident: str) -> None:
+    try:
+        TypeAdapter(Ident).validate_python(ident)
+        taken = True
+    except ValidationError:
+        taken = False
+    assert storable(ident) is taken

@@ -12,6 +12,7 @@ from worker.core.times import SECOND
 from worker.settings import Settings
 from worker.store.errors import StoreError
 from worker.store.interface import Store, Wake
+from worker.store.keys import Keys
 from worker.store.matching import redeliver
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,11 @@ async def _main(settings: Settings, broker: Broker) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     log.info("scheduler ready")
-    tasks = [asyncio.create_task(_wake_due(store, broker)), asyncio.create_task(_match_parked(store))]
+    elsewhere = settings.require_state() != settings.require_redis()
+    tasks = [
+        asyncio.create_task(_wake_due(store, broker, elsewhere=elsewhere)),
+        asyncio.create_task(_match_parked(store)),
+    ]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     ended = [task for task in tasks if task.done()]
@@ -56,11 +61,14 @@ async def _main(settings: Settings, broker: Broker) -> None:
     log.info("scheduler stopped")
 
 
-async def _wake_due(store: Store, broker: Broker) -> None:
+async def _wake_due(store: Store, broker: Broker, *, elsewhere: bool) -> None:
     """Lease due tenants and enqueue their wake-ups, for ever."""
-    away = False
+    away, told = False, False
     while True:
         try:
+            if not told:
+                await asyncio.to_thread(_tell_where_the_state_is, broker, elsewhere=elsewhere)
+                told = True
             queued = await asyncio.to_thread(_queued, broker)
             if queued >= MOST_QUEUED:
                 await asyncio.sleep(0.05)
@@ -92,6 +100,15 @@ async def _match_parked(store: Store) -> None:
                 await redeliver(store, parked.fact)
         except StoreError as error:
             log.debug("matching parked events has to wait", reason=str(error))
+
+
+def _tell_where_the_state_is(broker: Broker, *, elsewhere: bool) -> None:
+    """Leave word on the broker, so that a publisher that was given its URL does not write where nobody reads."""
+    key = Keys(broker.namespace).elsewhere
+    if elsewhere:
+        broker.client.set(key, "1")
+    else:
+        broker.client.delete(key)
 
 
 def _queued(broker: Broker) -> int:

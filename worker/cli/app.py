@@ -10,16 +10,14 @@ from worker.cli.common import Common
 from worker.cli.demo import command as demo
 
 _DEFAULT_CONFIG = "config/settings.toml"
-TRY, SERVE, FEED, SEE, DECIDE = "Try it", "Serve", "Feed", "See", "Decide"
 
 app = typer.Typer(
     name="seats",
     help="Keeps the seats of your Crovver tenants in step with their users.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -50,24 +48,24 @@ def options(
     context.obj = Common(config, debug)
 
 
-for panel, name, function in (
-    (TRY, "demo", demo.demo),
-    (TRY, "up", up.up),
-    (SERVE, "web", processes.web),
-    (SERVE, "worker", processes.worker),
-    (SERVE, "scheduler", processes.scheduler),
-    (SERVE, "sandbox", processes.sandbox),
-    (FEED, "publish", publish.publish),
-    (FEED, "import", roster.import_roster),
-    (FEED, "sweep", sweep.sweep),
-    (SEE, "status", read.status),
-    (SEE, "upgrades", read.upgrades),
-    (SEE, "why", why.why),
-    (DECIDE, "approve", decide.approve),
-    (DECIDE, "cancel", decide.cancel),
-    (DECIDE, "retry", decide.retry),
+for name, function in (
+    ("demo", demo.demo),
+    ("up", up.up),
+    ("web", processes.web),
+    ("worker", processes.worker),
+    ("scheduler", processes.scheduler),
+    ("sandbox", processes.sandbox),
+    ("publish", publish.publish),
+    ("import", roster.import_roster),
+    ("sweep", sweep.sweep),
+    ("status", read.status),
+    ("upgrades", read.upgrades),
+    ("why", why.why),
+    ("approve", decide.approve),
+    ("cancel", decide.cancel),
+    ("retry", decide.retry),
 ):
-    app.command(name, rich_help_panel=panel)(function)
+    app.command(name)(function)
 
 
 def command() -> Any:  # noqa: ANN401 (Typer does not export its command class)

@@ -27,12 +27,18 @@ def approve(context: typer.Context, upgrade: Which, no_wait: NoWait = False) -> 
 
 
 def cancel(context: typer.Context, upgrade: Which, no_wait: NoWait = False) -> None:
-    """Call an upgrade off; nothing more is asked for until more seats are needed."""
+    """Call an upgrade off.
+
+    Nothing more is asked for until more seats are needed than now.
+    """
     _decide(context, "cancel", upgrade, no_wait)
 
 
 def retry(context: typer.Context, upgrade: Which, no_wait: NoWait = False) -> None:
-    """Ask again for an upgrade that came to nothing, or give up one of unknown outcome."""
+    """Ask again for an upgrade that came to nothing.
+
+    One of unknown outcome is given up first; make sure in Crovver that nobody can pay it any more.
+    """
     _decide(context, "retry", upgrade, no_wait)
 
 

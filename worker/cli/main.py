@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == [WITH_PARENT]:
         del arguments[0]
         end_with_parent()
-    arguments = hoisted(arguments)
+    arguments = hoisted(arguments or ["--help"])
     debug = "--debug" in arguments[: _end_of_globals(arguments)]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as ended:
+        # Typer and rich answer a closed pipe so, each in its own way.
+        return 0 if isinstance(ended.__context__, BrokenPipeError) else BAD_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -114,7 +117,7 @@ def _other(error: Exception) -> str:
     text = _line(str(error)) or type(error).__name__
     if module == "worker.store.errors":
         unavailable = type(error).__name__ == "StoreUnavailable"
-        return f"{text}: check SEATS_REDIS_URL and that the server runs" if unavailable else text
+        return f"{text.rstrip('.')}: check SEATS_REDIS_URL and that the server runs" if unavailable else text
     if module.startswith("worker."):
         return text
     if isinstance(error, OSError):

@@ -31,7 +31,7 @@ Threads = Annotated[
 
 
 def web(context: typer.Context, host: Host = None, port: Port = None) -> None:
-    """Serve the event door, the webhooks, the operator API and the dashboard."""
+    """Serve events, webhooks, the operator API and the dashboard."""
     from worker.web.server import run
 
     common = Common.of(context)
@@ -44,7 +44,10 @@ def web(context: typer.Context, host: Host = None, port: Port = None) -> None:
 
 
 def worker(context: typer.Context, processes: Processes = None, threads: Threads = None) -> None:
-    """Reconcile tenants. With several processes, this one watches over them and starts again those that die."""
+    """Reconcile tenants.
+
+    With several processes, this one watches over them and starts again those that die.
+    """
     common = Common.of(context)
     settings = common.settings()
     settings.require_redis()
@@ -60,7 +63,10 @@ def worker(context: typer.Context, processes: Processes = None, threads: Threads
 
 
 def scheduler(context: typer.Context) -> None:
-    """Wake the tenants that are due. One is needed; more stand by for each other."""
+    """Wake the tenants that are due.
+
+    One is needed; more stand in for each other.
+    """
     from worker.actors import scheduler as actor
 
     common = Common.of(context)
@@ -82,11 +88,12 @@ def sandbox(
             show_default="/webhooks/stripe of SEATS_HOST and SEATS_PORT",
         ),
     ] = None,
+    hints: Annotated[bool, typer.Option("--hints/--no-hints", hidden=True)] = True,
 ) -> None:
-    """Run a local Crovver, with Stripe-style hosted checkout pages that send signed webhooks.
+    """Run a local Crovver with hosted checkout pages.
 
-    Its events are signed with SEATS_STRIPE_WEBHOOK_SECRETS (the first) and SEATS_CROVVER_WEBHOOK_SECRET, where set. It
-    keeps everything in memory: open its page to make tenants and to pay.
+    Like Stripe's, they send signed webhooks, by SEATS_STRIPE_WEBHOOK_SECRETS (the first of them) and
+    SEATS_CROVVER_WEBHOOK_SECRET where these are set. Nothing is kept. Open its page to make tenants and to pay.
     """
     from worker.sandbox import server
     from worker.sandbox.config import SandboxConfig
@@ -103,6 +110,8 @@ def sandbox(
     )
 
     def ready(url: str) -> None:
+        if not hints:
+            return
         print(f"The sandbox is at {url} and sends its webhooks to {target}. For the worker:", flush=True)
         print(f"  export SEATS_CROVVER_BASE_URL={url} SEATS_CROVVER_API_KEY={SANDBOX_API_KEY}", flush=True)
         if stripe is None:

@@ -37,7 +37,7 @@ def status(
     limit: Limit = 100,
     after: Annotated[str | None, typer.Option(help="Go on behind this tenant.")] = None,
 ) -> None:
-    """Show the tenants: seats needed, taken and paid for, and the upgrade that is on its way."""
+    """Show tenants: seats needed, taken and paid for."""
     from worker.cli.state import with_store
 
     settings = Common.of(context).settings()

@@ -30,9 +30,10 @@ def import_roster(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Take it even if it removes most users.")] = False,
 ) -> None:  # fmt: skip
-    """Take a full roster snapshot of a tenant: users that are not in it count as removed.
+    """Take a full list of a tenant's users from a file.
 
-    Facts that are newer than the snapshot keep their say. Importing the same file again changes nothing.
+    Users that are not in it count as removed, unless something newer than the list speaks for them. Importing a file
+    again changes nothing.
     """
     from worker.cli.publish import show_problems
     from worker.cli.roster_file import BadRoster, read_roster

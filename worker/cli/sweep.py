@@ -28,7 +28,7 @@ def sweep(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask for it and don't wait.")] = False,
 ) -> None:
-    """Reconcile all tenants now, or one, and wait until it is done."""
+    """Reconcile all tenants now, or one, and see it done."""
     from worker.cli.state import with_store
 
     settings = Common.of(context).settings()

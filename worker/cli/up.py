@@ -31,7 +31,10 @@ Data = Annotated[
 
 
 def up(context: typer.Context, port: Port = None, data: Data = None) -> None:
-    """Run everything, for local work: an embedded Valkey and the sandbox stand in for what is not configured."""
+    """Run everything in the foreground, for local work.
+
+    An embedded Valkey and the sandbox stand in for whatever is not configured. Ctrl-C stops it all.
+    """
     from contextlib import ExitStack
 
     from worker.cli.consoles import err
@@ -46,7 +49,8 @@ def up(context: typer.Context, port: Port = None, data: Data = None) -> None:
     if data is not None and settings.redis_url is not None:
         raise UsageProblem("--data is for the embedded Valkey, but SEATS_REDIS_URL is set: leave one of them out")
     console = err()
-    say = _log_sink(console)
+    ready: set[str] = set()
+    say = _log_sink(console, ready)
     with StopRequests() as requests, ExitStack() as cleanup:
         valkey = None
         if settings.redis_url is None:
@@ -59,6 +63,7 @@ def up(context: typer.Context, port: Port = None, data: Data = None) -> None:
             for child in _children(common, filled):
                 supervisor.start(child)
             _until_ready(patience, filled)
+            patience.until(lambda: {"worker", "scheduler"} <= ready, 10.0)
             console.print(*_welcome(common, filled, data), sep="\n", markup=False, soft_wrap=True)
             _watch(patience, valkey, say)
         except Interrupted:
@@ -80,7 +85,7 @@ def _children(common: Common, filled: FilledIn) -> list[Child]:
         ("scheduler", ("scheduler",)),
     ]
     if filled.sandbox is not None:
-        commands.insert(0, ("sandbox", ("sandbox", "--port", filled.sandbox.rpartition(":")[2])))
+        commands.insert(0, ("sandbox", ("sandbox", "--no-hints", "--port", filled.sandbox.rpartition(":")[2])))
     return [Child(name, (*common.arguments, *words), environment, restart=True) for name, words in commands]
 
 
@@ -147,14 +152,19 @@ def _welcome(common: Common, filled: FilledIn, data: Path | None) -> list[str]:
     return lines
 
 
-def _log_sink(console: Console) -> Callable[[str, str], None]:
-    """Shows children's lines, each with its child's name before it; JSON is left as it is."""
+def _log_sink(console: Console, ready: set[str]) -> Callable[[str, str], None]:
+    """Shows children's lines, each with its child's name before it; JSON is left as it is.
+
+    Whoever says that it is ready is put into ``ready``.
+    """
     from rich.text import Text
 
     lock = threading.Lock()
 
     def say(name: str, line: str) -> None:
         with lock:
+            if f"{name} ready" in line:
+                ready.add(name)
             if line.startswith("{"):
                 console.file.write(line + "\n")
                 console.file.flush()

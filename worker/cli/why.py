@@ -19,7 +19,10 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     notes: Annotated[int, typer.Option("-n", "--entries", min=0, max=1000, help="Journal entries to show.")] = 10,
 ) -> None:
-    """Say in plain words why a checkout was or was not started, and what happened before."""
+    """Say in plain words why a checkout was or was not started.
+
+    The facts and the rule behind a tenant's latest decision, with the journal before it.
+    """
     from worker.cli.state import with_store
 
     settings = Common.of(context).settings()

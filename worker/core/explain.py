@@ -41,8 +41,8 @@ _RULES: Mapping[Rule, str] = {
     Rule.CALL_WAITS: "The checkout call of upgrade {upgrade} did not reach Crovver ({reason}), so nothing was bought. "
     "It is tried again by itself.",
     Rule.OUTCOME_UNKNOWN: "No further checkout was started: the call for {size} seats (upgrade {upgrade}) may "
-    "or may not have reached Crovver ({reason}). A second call could charge twice, so the worker waits for the payment's webhook, "
-    "for the capacity, or for the end of the hold.",
+    "or may not have reached Crovver ({reason}). A second call could charge twice, so the worker waits for the "
+    "payment's webhook, for the capacity, or for the end of the hold.",
     Rule.AWAITING_PAYMENT: "No further checkout was started: the one for {size} seats (upgrade {upgrade}) waits to be "
     "paid.",
     Rule.PAYMENT_PROCESSING: "No further checkout was started: the one for {size} seats (upgrade {upgrade}) was "

@@ -63,8 +63,9 @@ class PaymentFact:
     """Stripe said something about a checkout session.
 
     ``references`` are the values that may name a proration or a tenant: every metadata value and
-    ``client_reference_id``. ``purpose`` is metadata ``event_type`` (``seat_proration`` for ours). ``foreign`` marks an
-    event of the other mode (live against test): it is journaled and changes nothing.
+    ``client_reference_id``. ``livemode`` is None where the event does not say. ``purpose`` is metadata ``event_type``
+    (``seat_proration`` for ours). ``foreign`` marks an event of the other mode (live against test): it is journaled
+    and changes nothing.
     """
 
     event: PaymentEvent
@@ -72,7 +73,7 @@ class PaymentFact:
     at: int
     id: str
     payment_status: str | None = None
-    livemode: bool = False
+    livemode: bool | None = None
     purpose: str | None = None
     references: tuple[str, ...] = ()
     foreign: bool = False

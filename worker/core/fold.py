@@ -97,7 +97,7 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Fol
 def _snapshot(folded: Folded, fact: RosterFact) -> None:
     roster = folded.roster
     removed = len(rosters.removed_by(roster, fact)) if (fact.at, fact.id) > roster.floor else 0
-    about: dict[str, Json] = {"id": fact.id, "users": len(fact.users), "removed": removed, "at": fact.at}
+    about: dict[str, Json] = {"id": fact.id, "users": len(fact.users), "removed": removed, "as_of_at": fact.at}
     if not fact.forced and rosters.is_drastic(removed, roster.counts().needed):
         folded.note(NoteKind.ROSTER, applied=False, refused=True, **about)
         return

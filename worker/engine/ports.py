@@ -59,7 +59,6 @@ class Pace:
     """How patient the engine is. Durations with a unit in their name are seconds, the others microseconds."""
 
     lease: int = 20 * SECOND
-    call_lease: int = 60 * SECOND
     walk_every: int = 6 * HOUR
     claim_use_seconds: float = 45.0
     save_seconds: float = 30.0

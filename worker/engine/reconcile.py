@@ -195,8 +195,6 @@ class Reconciler:
         assert verdict.effect is not None
         ports, tenant = self.ports, verdict.tenant
         saved_at = ports.monotonic()
-        if wake.token:
-            await ports.store.renew(wake, ports.pace.call_lease)
         facts = await act(ports, tenant, verdict.effect, now, saved_at)
         started, wait = ports.monotonic(), 0.05
         while True:

@@ -44,15 +44,16 @@ def read_event(payload: bytes) -> PaymentFact | None:
 
 
 def _created(event: dict[str, object]) -> int:
-    created = event.get("created")
+    # Nothing is decided by it, so an event that was handed on without it is worth no less.
+    created = event.get("created", 0)
     if isinstance(created, bool) or not isinstance(created, int) or not 0 <= created <= _LATEST:
-        raise MalformedEvent("created is missing or no whole number of seconds")
+        raise MalformedEvent("created is no whole number of seconds")
     return created
 
 
-def _livemode(event: dict[str, object]) -> bool:
-    livemode = event.get("livemode", False)
-    if not isinstance(livemode, bool):
+def _livemode(event: dict[str, object]) -> bool | None:
+    livemode = event.get("livemode")
+    if livemode is not None and not isinstance(livemode, bool):
         raise MalformedEvent("livemode is neither true nor false")
     return livemode
 

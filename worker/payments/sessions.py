@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PAGES: Final = 10
 _PAGE_SIZE: Final = 100
+_LONGEST_URL: Final = 8192
 
 
 class ExpireOutcome(StrEnum):
@@ -194,7 +195,6 @@ def _state(row: Mapping[str, object], what: str) -> SessionState:
     if not is_text(session) or isinstance(created, bool) or not isinstance(created, int) or created < 0:
         raise StripeUnavailable(what, "its answer makes no sense")
     known = metadata if isinstance(metadata, dict) else {}
-    url = row.get("url")
     return SessionState(
         id=str(session),
         status=_text(row.get("status")),
@@ -202,8 +202,14 @@ def _state(row: Mapping[str, object], what: str) -> SessionState:
         references=references_of(known, row.get("client_reference_id")),
         created=created * SECOND,
         purpose=_text(known.get("event_type")),
-        url=url if isinstance(url, str) and url.startswith(("https://", "http://")) else None,
+        url=_link(row.get("url")),
     )
+
+
+def _link(value: object) -> str | None:
+    if not isinstance(value, str) or len(value) > _LONGEST_URL or not value.isprintable() or " " in value:
+        return None
+    return value if value.startswith(("https://", "http://")) else None
 
 
 def _text(value: object) -> str | None:

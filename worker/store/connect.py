@@ -3,8 +3,9 @@
 ``redis://`` and ``rediss://`` (TLS), ``unix://``, Sentinel as ``redis+sentinel://h1:p,h2:p/service``, and, for the
 state only, a cluster as ``redis+cluster://h1:p,h2:p``.
 
-A socket that says nothing for ``SOCKET_TIMEOUT`` seconds is given up. One repeat follows a broken connection, because a
-pooled connection to a server that was restarted fails at its first use; every call here may be repeated safely.
+A socket that says nothing for ``SOCKET_TIMEOUT`` seconds is given up, and not tried again: a webhook's sender wants an
+answer within 5 seconds. One repeat follows a broken connection, because a pooled connection to a server that was
+restarted fails at its first use; every call here may be repeated safely.
 """
 
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def connect(url: str) -> AsyncClient:
         BadRedisURL: not a URL of a form named above.
     """
     parts = _split(url)
-    retry = AsyncRetry(ConstantBackoff(0.05), 1)
+    retry = AsyncRetry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))
     options = {**_options(), "retry": retry}
     if parts.scheme == "redis+cluster":
         address = _address(parts)
@@ -93,7 +94,7 @@ def connect_sync(url: str) -> "redis.Redis":
         BadRedisURL: not a URL of a form named above, or a cluster, which a broker can't run on.
     """
     parts = _split(url)
-    options = {**_options(), "retry": Retry(ConstantBackoff(0.05), 1)}
+    options = {**_options(), "retry": Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))}
     if parts.scheme == "redis+cluster":
         raise BadRedisURL("a Redis Cluster can hold the state (SEATS_STATE_URL), not the broker (SEATS_REDIS_URL)")
     if parts.scheme == "redis+sentinel":

@@ -37,8 +37,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        # What a head begins in may be the end of a large body: only what comes after that is counted.
+        goes_on = self._in_head
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if goes_on and self._in_head and not self.transport.is_closing():
             self._head_size += len(data)
             if self._head_size > LARGEST_HEAD:
                 self._refuse()

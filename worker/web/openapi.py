@@ -152,7 +152,7 @@ def _operations() -> list[_Operation]:
     }
     raw = {"schema": {"type": "object"}}
     page = (
-        _query("cursor", {"type": "string"}, "the next of an earlier answer"),
+        _query("cursor", {"type": "string", "minLength": 1}, "the next of an earlier answer"),
         _query("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_LIMIT, "default": DEFAULT_LIMIT}, "rows"),
     )
     by_status = _query("state", {"enum": [*Status]}, "only tenants of this status")

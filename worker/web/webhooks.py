@@ -35,7 +35,7 @@ def webhook_routes(services: Services) -> list[Route]:
         except MalformedEvent as error:
             raise _malformed(error) from None
         if payment is not None:
-            foreign = services.livemode is not None and payment.livemode is not services.livemode
+            foreign = None not in (services.livemode, payment.livemode) and payment.livemode is not services.livemode
             delivery = await deliver(services.store, replace(payment, foreign=foreign))
             if foreign:
                 modes = {"event_livemode": payment.livemode, "expected_livemode": services.livemode}

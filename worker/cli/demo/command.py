@@ -27,10 +27,10 @@ def demo(
         bool, typer.Option("--json", help="Print the summary as JSON; the story goes to standard error.")
     ] = False,
 ) -> None:
-    """Play a scenario on real processes and a make-believe Crovver, and check how it ends.
+    """See the whole loop at work, with nothing to set up.
 
-    Needs no settings and reads none. Ends by itself within a minute; exit code 1 if anything ended in another way than
-    it should.
+    Plays a scenario on real processes, an embedded Valkey and a make-believe Crovver, shows it as it happens, and
+    judges its end: exit code 1 if anything ended otherwise than it should. Reads no settings, and is over in a minute.
     """
     from worker.cli.consoles import err, out
     from worker.cli.demo.narrator import Narrator

@@ -69,7 +69,7 @@ class Stage:
         environment = from_scratch(self._settings())
         sandbox_port = self.sandbox.rpartition(":")[2]
         for name, arguments in (
-            ("sandbox", ("sandbox", "--port", sandbox_port)),
+            ("sandbox", ("sandbox", "--port", sandbox_port, "--no-hints")),
             ("web", ("web",)),
             ("worker", ("worker",)),
             ("scheduler", ("scheduler",)),

@@ -1,0 +1,74 @@
+"""How these tests run `seats`: as a process, and look at what is left of it."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-P", "-m", "worker.cli"]
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This one without its settings, and with those given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SEATS_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **settings}
+
+
+def seats(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=cwd, env=environment(settings or {}), capture_output=True, text=True, timeout=60
+    )
+
+
+def started(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a command that runs until it is stopped."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=environment(settings or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not yet waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below this one."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    below: dict[int, list[int]] = {}
+    for line in listing.splitlines():
+        child, parent = map(int, line.split())
+        below.setdefault(parent, []).append(child)
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        for child in below.get(waiting.pop(), []):
+            found.add(child)
+            waiting.append(child)
+    return found
+
+
+def eventually(truth: Callable[[], bool], seconds: float = 15.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not truth():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

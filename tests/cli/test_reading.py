@@ -1,0 +1,82 @@
+"""`seats status`, `upgrades` and `why`: tables for people, the operator API's JSON for programs, links kept back."""
+
+import json
+
+from tests.cli.conftest import Deployment, Run
+from tests.cli.running import eventually
+from worker.cli.loopback import call
+
+
+def waiting_for_payment(deployment: Deployment, run: Run, tenant: str) -> str:
+    """A tenant whose upgrade waits to be paid; the link."""
+    deployment.tenant(tenant, capacity=2, taken=2)
+    run("publish", "added", "--tenant", tenant, "--user", "ada")
+
+    def state() -> object:
+        return (deployment.shown(tenant).get("upgrade") or {}).get("state")
+
+    assert eventually(lambda: state() == "awaiting_payment")
+    return str(deployment.shown(tenant)["upgrade"]["checkoutUrl"])
+
+
+def test_status_shows_every_tenant(run: Run, deployment: Deployment) -> None:
+    waiting_for_payment(deployment, run, "reading-1")
+    lines = run("status").out.splitlines()
+    assert lines[0].split() == ["tenant", "status", "needed", "taken", "paid", "for", "upgrade", "last", "looked", "at"]
+    (row,) = [line for line in lines if line.startswith("reading-1 ")]
+    assert row.split()[1:5] == ["upgrading", "3", "2", "2"]
+    assert "awaiting_payment, to 3" in row
+
+
+def test_their_json_is_the_operator_apis(run: Run, deployment: Deployment) -> None:
+    waiting_for_payment(deployment, run, "reading-2")
+    assert json.loads(run("status", "reading-2", "--json").out) == deployment.shown("reading-2")
+    stage = deployment.stage
+    for command in ("status", "upgrades"):
+        path = "tenants" if command == "status" else command
+        there = call("GET", f"{stage.web}/v1/{path}?limit=100", token=stage.operator_token).body
+        here = json.loads(run(command, "--json").out)
+        assert here.keys() == there.keys()
+        assert {json.dumps(row, sort_keys=True) for row in here[path] if row["tenantId"] == "reading-2"} == {
+            json.dumps(row, sort_keys=True) for row in there[path] if row["tenantId"] == "reading-2"
+        }
+
+
+def test_links_are_shown_only_on_request(run: Run, deployment: Deployment) -> None:
+    link = waiting_for_payment(deployment, run, "reading-3")
+    for command in (["status", "reading-3"], ["upgrades"], ["why", "reading-3"]):
+        assert link not in run(*command).out
+    assert link in run("status", "reading-3", "--show-links").out
+    assert link in run("upgrades", "--state", "awaiting_payment", "--show-links").out
+
+
+def test_lists_go_on_where_they_ended(run: Run, deployment: Deployment) -> None:
+    for number in range(4, 7):
+        waiting_for_payment(deployment, run, f"reading-{number}")
+    first = json.loads(run("status", "--json", "-n", "1", "--after", "reading-3").out)
+    assert ([row["tenantId"] for row in first["tenants"]], first["next"]) == (["reading-4"], "reading-4")
+    newest = json.loads(run("upgrades", "--json", "-n", "1").out)
+    following = json.loads(run("upgrades", "--json", "-n", "1", "--cursor", newest["next"]).out)
+    assert newest["upgrades"][0]["tenantId"] == "reading-6"
+    assert following["upgrades"][0]["tenantId"] == "reading-5"
+    assert run("upgrades", "--cursor", "nonsense").code == 2
+
+
+def test_why_says_it_in_words_with_the_journal_before_it(run: Run, deployment: Deployment) -> None:
+    waiting_for_payment(deployment, run, "reading-7")
+    outcome = run("why", "reading-7")
+    assert "3 users need a seat" in outcome.out
+    assert "waits to be paid" in outcome.out
+    assert "user events: 1 added" in outcome.out
+    told = json.loads(run("why", "reading-7", "--json", "-n", "3").out)
+    assert told["tenantId"] == "reading-7"
+    assert told["why"] in outcome.out.replace("\n", " ")
+    assert len(told["journal"]) == 3
+    assert all(entry["text"] for entry in told["journal"])
+    assert "Before that" not in run("why", "reading-7", "-n", "0").out
+
+
+def test_what_tenants_are_called_never_reaches_the_terminal_as_markup(run: Run, deployment: Deployment) -> None:
+    tenant = "[red]x[/red]"
+    run("publish", "added", "--tenant", tenant, "--user", "ada")
+    assert eventually(lambda: tenant in run("status").out)
