@@ -103,4 +103,5 @@ def stage() -> Iterator[Stage]:
 def deployment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """A web, a worker, a scheduler and a sandbox; commands find their Redis in the environment."""
     monkeypatch.setenv("SEATS_REDIS_URL", stage.redis_url)
+    monkeypatch.setenv("SEATS_SETTLE_SECONDS", "0.05")
     return Deployment(stage)

@@ -36,6 +36,7 @@ def test_an_approved_upgrade_goes_ahead_and_one_that_waits_is_no_other(
     run: Run, asking_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEATS_REDIS_URL", asking_stage.redis_url)
+    monkeypatch.setenv("SEATS_SETTLE_SECONDS", "0.05")
     deployment = Deployment(asking_stage)
     deployment.tenant("asking", capacity=2, taken=2)
     run("publish", "added", "--tenant", "asking", "--user", "ada")
@@ -59,7 +60,9 @@ def test_a_cancelled_upgrade_can_be_asked_for_again(run: Run, deployment: Deploy
     assert again.code == 0
     newer = upgrade_of(deployment, "deciding")["id"]
     assert newer != upgrade
-    assert again.out == f"upgrade {upgrade} of deciding: retried; asked again as upgrade {newer}, now awaiting payment\n"
+    assert (
+        again.out == f"upgrade {upgrade} of deciding: retried; asked again as upgrade {newer}, now awaiting payment\n"
+    )
     refused = run("cancel", upgrade)
     assert refused.err.endswith(": there is nothing to decide about it now\n")
 

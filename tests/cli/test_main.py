@@ -70,7 +70,9 @@ def test_a_config_file_counts_wherever_its_option_stands(run: Run, tmp_path: Pat
     for arguments in (["--config", str(config), "status"], ["status", "--config", str(config)]):
         outcome = run(*arguments)
         assert outcome.code == 2
-        assert outcome.err == f"seats: seat_blok in {config} is no setting: did you mean seat_block? Otherwise remove it\n"
+        assert (
+            outcome.err == f"seats: seat_blok in {config} is no setting: did you mean seat_block? Otherwise remove it\n"
+        )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,9 @@ def test_bad_usage_is_one_line_and_exit_code_2(run: Run, arguments: list[str], s
     assert outcome.out == ""
 
 
-@pytest.mark.parametrize("command", ["status", "upgrades", "sweep", "why T", "approve U", "publish added --tenant T --user U"])
+@pytest.mark.parametrize(
+    "command", ["status", "upgrades", "sweep", "why T", "approve U", "publish added --tenant T --user U"]
+)
 def test_without_redis_a_command_says_so_in_a_line_and_never_shows_the_password(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

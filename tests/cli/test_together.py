@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def test_a_demo_that_is_kept_runs_until_ctrl_c(tmp_path: Path) -> None:
     with started("demo", "--keep", cwd=tmp_path) as demo:
         first_line(demo, "Still running")
         command = first_line(demo, "publish").strip().removeprefix("publish").strip()
-        done = subprocess.run(["bash", "-c", command], env=environment({}), cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment({}), cwd=tmp_path, capture_output=True, text=True
+        )
         assert done.stdout == "published: ada joined acme\n"
         demo.send_signal(signal.SIGINT)
         assert demo.wait(30) == 0
@@ -82,7 +85,7 @@ def test_without_a_server_to_embed_the_extra_is_named(run: Run, monkeypatch: pyt
 @pytest.mark.slow
 def test_up_prints_commands_that_work_and_finds_its_data_again(tmp_path: Path) -> None:
     port, data = free_port(), tmp_path / "data"
-    for expected in ("published: grace joined acme", "1 events again"):
+    for _ in range(2):
         with started("up", "--port", str(port), "--data", str(data), cwd=tmp_path) as up:
             first_line(up, "Seat Reconciler is up")
             curl = first_line(up, r"^  curl ").strip()
@@ -93,7 +96,7 @@ def test_up_prints_commands_that_work_and_finds_its_data_again(tmp_path: Path) -
                 for line in (curl, publish)
             ]
             assert "202 Accepted" in ran[0].stdout
-            assert ran[1].stdout == "published: grace joined acme\n", expected
+            assert ran[1].stdout == "published: grace joined acme\n"
 
             def bought(line: str = status) -> bool:
                 words = [*shlex.split(line)[:-1], "--json"]
@@ -110,12 +113,11 @@ def test_up_prints_commands_that_work_and_finds_its_data_again(tmp_path: Path) -
 
 
 def test_up_says_that_a_port_is_taken(run: Run, tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        outcome = run("up", "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        outcome = run("up", "--port", str(port))
     assert outcome.code == 1
-    assert outcome.err.startswith(f"seats: port {taken.getsockname()[1] if taken.fileno() >= 0 else ''}")
+    assert outcome.err == f"seats: port {port} is taken: choose another with --port, or stop what listens there\n"
 
 
 def test_data_belongs_to_the_embedded_server_alone(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -154,8 +156,6 @@ def test_worker_processes_that_die_are_replaced_and_end_with_the_first_one(redis
 
 
 def test_an_address_that_is_taken_is_one_line(run: Run) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = run("sandbox", "--port", str(port))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_WIDE = 160
+_WIDE = 1_000
 
 
 def out() -> Console:
@@ -38,6 +38,11 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     return made
+
+
+def print_link(about: str, link: str) -> None:
+    """A link in one piece, so that it can be copied."""
+    out().print(plain(f"{about}: {link}"), soft_wrap=True)
 
 
 def print_json(value: object) -> None:

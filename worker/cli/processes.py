@@ -1,5 +1,6 @@
 """`seats web`, `worker`, `scheduler` and `sandbox`: the processes of a deployment, each in the foreground."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -155,5 +156,5 @@ def _listening(host: str, port: int) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno else str(error)
         raise CommandError(f"can't listen on {host} port {port} ({why}): choose another --host or --port") from error

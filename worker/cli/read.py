@@ -100,7 +100,7 @@ async def _all(store: RedisStore, settings: Settings, after: str | None, limit: 
 
 
 async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool, show_links: bool) -> None:
-    from worker.cli.consoles import out, plain, print_json, table
+    from worker.cli.consoles import out, plain, print_json, print_link, table
     from worker.cli.state import known
     from worker.core.roster import Standing
     from worker.core.view import tenant_view
@@ -134,12 +134,14 @@ async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool
         for name, text in _upgrade_rows(upgrade, show_links):
             shown.add_row(name, plain(text))
     out().print(shown)
+    if show_links and upgrade is not None and (link := _link(upgrade)):
+        print_link("link", link)
 
 
 async def _upgrades(
     store: RedisStore, state: str | None, cursor: str | None, limit: int, as_json: bool, show_links: bool
 ) -> None:
-    from worker.cli.consoles import err, out, plain, print_json, table
+    from worker.cli.consoles import err, out, plain, print_json, print_link, table
     from worker.core.upgrade import State
     from worker.core.view import upgrade_view
 
@@ -156,19 +158,21 @@ async def _upgrades(
     if not found:
         out().print(f"No upgrades are {state}." if state else "No upgrades yet.")
         return
-    shown = table("upgrade", "tenant", "state", "seats", "asked for", *(("link",) if show_links else ()), "reason")
+    shown = table("upgrade", "tenant", "state", "seats", "asked for", "reason")
     for tenant, upgrade in found:
-        link = upgrade.checkout.url if upgrade.checkout and upgrade.checkout.url else ""
         shown.add_row(
             upgrade.id,
             plain(tenant),
             upgrade.state.value,
             f"{upgrade.from_capacity} to {upgrade.new_capacity}",
             _ago(upgrade.requested_at, by_tenant[tenant].now),
-            *((plain(link if upgrade.state is State.AWAITING_PAYMENT else ""),) if show_links else ()),
             plain(upgrade.reason or ""),
         )
     out().print(shown)
+    if show_links:
+        for _, upgrade in found:
+            if link := _link(upgrade):
+                print_link(f"link of {upgrade.id}", link)
     if next_ is not None:
         err().print(f"… and more: go on with --cursor {next_}")
 
@@ -204,9 +208,15 @@ def _upgrade_rows(upgrade: Upgrade, show_links: bool) -> list[tuple[str, str]]:
         rows.append(("confirmed", format_instant(upgrade.confirmed_at)))
     if upgrade.reason:
         rows.append(("reason", upgrade.reason))
-    if upgrade.state.value == "awaiting_payment" and upgrade.checkout is not None and upgrade.checkout.url:
-        rows.append(("link", upgrade.checkout.url if show_links else "kept back: --show-links shows it"))
+    if _link(upgrade) and not show_links:
+        rows.append(("link", "kept back: --show-links shows it"))
     return rows
+
+
+def _link(upgrade: Upgrade) -> str | None:
+    """The link under which an upgrade can be paid now; None where it can't."""
+    payable = upgrade.checkout is not None and upgrade.state.value == "awaiting_payment"
+    return upgrade.checkout.url if payable and upgrade.checkout is not None else None
 
 
 def _word(status: str) -> str:
