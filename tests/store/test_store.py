@@ -30,6 +30,8 @@ from worker.core.tenant import Status, Tenant
 from worker.core.upgrade import State, Upgrade
 from worker.store.errors import InboxFull
 from worker.store.interface import Commit, Store, Wake
+from worker.store.redis_store import RedisStore
+from worker.store.scripts import command
 
 SECOND = 1_000_000
 
@@ -70,7 +72,7 @@ def test_facts_come_back_as_they_went_in_and_in_order(play: Play) -> None:
         await store.append({"t": FACTS[4:]})
         loaded = await store.load("t")
         assert list(loaded.facts) == FACTS
-        assert (loaded.read, loaded.pending, loaded.unreadable) == (len(FACTS), len(FACTS), 0)
+        assert (loaded.read, loaded.pending, loaded.unreadable) == (len(FACTS), len(FACTS), ())
 
     play(scenario)
 
@@ -403,3 +405,32 @@ def test_a_roster_too_large_to_read_whole_is_read_by_user(play: Play) -> None:
         assert await store.whole_roster("t") == changes
 
     play(scenario)
+
+
+def test_facts_that_cannot_be_read_leave_the_inbox_and_are_kept_apart(single_servers: dict[str, str]) -> None:
+    async def scenario(store: RedisStore) -> None:
+        written = [b"u[1]", b"TomorrowsFact {}", b"", b"\xff"]
+        inbox, apart = store.keys.inbox("t"), store.keys.unreadable("t")
+        await store.append({"t": FACTS[:1]})
+        for item in written:
+            await store.scripts.run(command("RPUSH", inbox, item))
+        await store.append({"t": FACTS[1:2]})
+        loaded = await store.load("t")
+        assert (list(loaded.facts), list(loaded.unreadable), loaded.read) == (FACTS[:2], written, 6)
+        notes = [Note(NoteKind.HINT, {"source": "x"})]
+        commit = Commit(Tenant("t"), 0, "pas_1", 6, {"u": entry(True)}, notes, set_aside=loaded.unreadable)
+        assert await store.commit(commit)
+        assert await store.scripts.run(command("LRANGE", apart, 0, -1)) == written
+        after = await store.load("t")
+        assert (after.pending, after.counts, len((await store.journal("t", before=None, limit=9))[0])) == (
+            0,
+            Counts(missing=1),
+            1,
+        )
+
+    async def main() -> None:
+        store = RedisStore.from_url(single_servers["valkey"], "unreadable")
+        await scenario(store)
+        await store.aclose()
+
+    asyncio.run(main())

@@ -115,8 +115,12 @@ class Reconciler:
         folded = fold(observed.tenant, roster, facts, loaded.now)
         notes = [*observed.notes, *folded.notes]
         if loaded.unreadable:
-            log.error("facts that this release can't read were set aside", tenant=tenant.id, count=loaded.unreadable)
-            notes.append(Note(NoteKind.HINT, {"source": f"{loaded.unreadable} unreadable facts"}))
+            log.error(
+                "facts that this release can't read were set aside", tenant=tenant.id, count=len(loaded.unreadable)
+            )
+            notes.append(
+                Note(NoteKind.HINT, {"source": f"{len(loaded.unreadable)} facts that this release can't read"})
+            )
         return Prepared(folded.tenant, roster, notes, observed.fresh, looked)
 
     async def _parked(self, tenant: Tenant) -> Sequence[Fact]:
@@ -156,6 +160,7 @@ class Reconciler:
             folded=loaded.read,
             changes=roster.changes,
             notes=notes,
+            set_aside=loaded.unreadable,
             at=loaded.now,
             unless_newer=buys and patient,
             durable=buys,

@@ -45,7 +45,7 @@ class Loaded:
     """A tenant as it was at ``now``.
 
     ``entries`` is the whole roster where ``whole`` is true, else empty. ``facts`` are the oldest of ``pending`` facts;
-    ``unreadable`` of the ``read`` ones could not be decoded and are left out.
+    ``unreadable`` are those of the ``read`` ones that could not be decoded, as they were written.
     """
 
     tenant: Tenant
@@ -55,7 +55,7 @@ class Loaded:
     facts: tuple[Fact, ...] = ()
     read: int = 0
     pending: int = 0
-    unreadable: int = 0
+    unreadable: tuple[bytes, ...] = ()
     entries: Mapping[str, Entry] = field(default_factory=dict)
     whole: bool = True
 
@@ -69,6 +69,7 @@ class Loaded:
 class Commit:
     """One pass's write. ``pass_id`` makes repeating it harmless; ``unless_newer`` refuses it if facts have come since.
 
+    ``set_aside`` are facts nobody could read: they leave the inbox, and are kept apart for whoever can.
     ``durable`` asks for the write to be on disk before the call returns, where the server can promise that.
     """
 
@@ -78,6 +79,7 @@ class Commit:
     folded: int
     changes: Mapping[str, Entry | None] = field(default_factory=dict)
     notes: Sequence[Note] = ()
+    set_aside: Sequence[bytes] = ()
     at: int = 0
     unless_newer: bool = False
     durable: bool = False

@@ -27,6 +27,10 @@ class Keys:
     def standing(self, tenant: str, standing: str) -> str:
         return self.tenant(tenant) + standing
 
+    def unreadable(self, tenant: str) -> str:
+        """Facts that no release that met them could read, as they were written."""
+        return self.tenant(tenant) + "unreadable"
+
     def journal(self, tenant: str) -> str:
         return self.tenant(tenant) + "journal"
 

@@ -26,12 +26,12 @@ class Tenants(RedisRoom):
         names.append(self.keys.standing(tenant, "removed"))
         reply = await self.scripts.run(Call("load", names, [FACTS_AT_ONCE, SMALL_ROSTER]))
         seconds, micros, version, document, size, missing, orphaned, gone, removed, pending, raw, pairs = reply
-        facts, unreadable = [], 0
+        facts, unreadable = [], []
         for item in raw:
             try:
                 facts.append(decode_fact(item))
             except Unreadable:
-                unreadable += 1
+                unreadable.append(item)
         seated = int(size) - int(missing) - int(orphaned) - int(gone)
         return Loaded(
             tenant=decode_tenant(document) if document else Tenant(tenant),
@@ -41,7 +41,7 @@ class Tenants(RedisRoom):
             facts=tuple(facts),
             read=len(raw),
             pending=int(pending),
-            unreadable=unreadable,
+            unreadable=tuple(unreadable),
             entries={text(user): decode_entry(entry) for user, entry in zip(pairs[::2], pairs[1::2], strict=True)},
             whole=int(size) <= SMALL_ROSTER,
         )
@@ -73,7 +73,7 @@ class Tenants(RedisRoom):
         tenant = commit.tenant.id
         classes = [self.keys.standing(tenant, standing.value) for standing in CLASSES]
         names = [self.keys.record(tenant), self.keys.inbox(tenant), self.keys.roster(tenant), *classes]
-        names += [self.keys.standing(tenant, "removed"), self.keys.journal(tenant)]
+        names += [self.keys.standing(tenant, "removed"), self.keys.journal(tenant), self.keys.unreadable(tenant)]
         changes: list[Arg] = []
         for user, entry in commit.changes.items():
             if entry is None:
@@ -82,7 +82,8 @@ class Tenants(RedisRoom):
                 changes += [user, encode_entry(entry), entry.standing.value, int(entry.seat is Seat.REMOVED)]
         args: list[Arg] = [
             commit.version, commit.pass_id, commit.folded, int(commit.unless_newer), self.journal_length,
-            encode(commit.tenant), len(commit.notes), *(encode_note(note, commit.at) for note in commit.notes),
+            encode(commit.tenant), len(commit.set_aside), *commit.set_aside,
+            len(commit.notes), *(encode_note(note, commit.at) for note in commit.notes),
         ]  # fmt: skip
         call = Call("commit", names, [*args, *changes])
         if commit.durable and not self.scripts.clustered:

@@ -6,10 +6,11 @@
 -- KEYS[4]  missing   set of users    KEYS[5]  orphaned  set of users
 -- KEYS[6]  gone      set of users    KEYS[7]  removed   set of users
 -- KEYS[8]  journal   stream of notes
+-- KEYS[9]  unreadable  list of facts that could not be read, at most 1,000
 -- ARGV[1]  version that was read     ARGV[2]  name of this pass
 -- ARGV[3]  facts folded in           ARGV[4]  1: refuse if newer facts have come
 -- ARGV[5]  journal length            ARGV[6]  document
--- ARGV[7]  number of notes           then the notes,
+-- ARGV[7]  number of facts to set aside, then those, then the number of notes and the notes,
 -- then user, entry ('' deletes), standing, 1 if Crovver lists it as removed, … for each changed user
 --
 -- Returns 1 saved (also where this very pass was saved before), 0 someone else saved, -1 newer facts have come.
@@ -26,12 +27,18 @@ redis.call('HSET', record, 'version', string.format('%.0f', ARGV[1] + 1), 'by', 
 if folded > 0 then
     redis.call('LTRIM', inbox, folded, -1)
 end
-local notes = tonumber(ARGV[7])
-for i = 8, 7 + notes do
+local at = 8
+for i = at, at + tonumber(ARGV[7]) - 1 do
+    redis.call('RPUSH', KEYS[9], ARGV[i])
+    redis.call('LTRIM', KEYS[9], -1000, -1)
+    at = i + 1
+end
+local notes = tonumber(ARGV[at])
+for i = at + 1, at + notes do
     redis.call('XADD', journal, 'MAXLEN', '~', ARGV[5], '*', 'note', ARGV[i])
 end
 local class = { missing = KEYS[4], orphaned = KEYS[5], gone = KEYS[6] }
-for i = 8 + notes, #ARGV, 4 do
+for i = at + notes + 1, #ARGV, 4 do
     local user, entry, standing, removed = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
     if entry == '' then
         redis.call('HDEL', roster, user)
