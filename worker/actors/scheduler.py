@@ -1,6 +1,7 @@
 """The scheduler: wakes tenants that are due. Several may run; each due tenant is leased to one of them."""
 
 import asyncio
+import contextlib
 import signal
 
 import redis
@@ -23,6 +24,7 @@ MOST_QUEUED = 256
 """Wake-ups that may wait in the queue: beyond that, workers are busy or away, and tenants wait in the due set."""
 
 LONGEST_SLEEP = 1.0
+STOP_WITHIN = 6.0
 MATCH_EVERY = 10.0
 PARKED_AT_ONCE = 200
 
@@ -46,25 +48,27 @@ async def _main(settings: Settings, broker: Broker) -> None:
     log.info("scheduler ready")
     elsewhere = settings.require_state() != settings.require_redis()
     tasks = [
-        asyncio.create_task(_wake_due(store, broker, elsewhere=elsewhere)),
-        asyncio.create_task(_match_parked(store)),
+        asyncio.create_task(_wake_due(store, broker, stop, elsewhere=elsewhere)),
+        asyncio.create_task(_match_parked(store, stop)),
     ]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    ended = [task for task in tasks if task.done()]
-    for task in tasks:
+    broken = [task for task in tasks if task.done() and not stop.is_set()]
+    stop.set()
+    # Not cancelled at once: redis-py may take a cancellation for a lost connection, and the loop would go on.
+    _, late = await asyncio.wait(tasks, timeout=STOP_WITHIN)
+    for task in late:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
     await store.aclose()
-    for task in ended:
+    for task in broken:
         task.result()  # a task only ends by itself through a bug: let it be seen, and the process be restarted
     log.info("scheduler stopped")
 
 
-async def _wake_due(store: Store, broker: Broker, *, elsewhere: bool) -> None:
-    """Lease due tenants and enqueue their wake-ups, for ever."""
+async def _wake_due(store: Store, broker: Broker, stop: asyncio.Event, *, elsewhere: bool) -> None:
+    """Lease due tenants and enqueue their wake-ups, until told to stop."""
     away, told = False, False
-    while True:
+    while not stop.is_set():
         try:
             if not told:
                 await asyncio.to_thread(_tell_where_the_state_is, broker, elsewhere=elsewhere)
@@ -91,10 +95,12 @@ async def _wake_due(store: Store, broker: Broker, *, elsewhere: bool) -> None:
             away = False
 
 
-async def _match_parked(store: Store) -> None:
-    """Give early payment events another chance to be matched, for ever."""
-    while True:
-        await asyncio.sleep(MATCH_EVERY)
+async def _match_parked(store: Store, stop: asyncio.Event) -> None:
+    """Give early payment events another chance to be matched, until told to stop."""
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), MATCH_EVERY)
+            return
         try:
             for parked in await store.parked(PARKED_AT_ONCE):
                 await redeliver(store, parked.fact)
