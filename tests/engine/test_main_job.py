@@ -538,3 +538,26 @@ def test_an_event_about_another_purchase_of_the_tenant_is_not_taken_for_the_lost
     full.webhook(replace(event, purpose="subscription", session="cs_other"))
     full.run()
     assert full.upgrade().state is State.UNKNOWN
+
+
+def test_a_tenant_that_never_subscribes_is_looked_at_no_more_often_than_the_sweep() -> None:
+    world = World()
+    world.join("t", "a")
+    world.wait(HOUR)
+    before = world.crovver.reads
+    world.wait(24 * HOUR)
+    assert world.crovver.reads - before <= 4 * 24 + 1
+    world.subscribe("t", 10, 0)
+    world.join("t", "b")
+    world.run()
+    assert rule(world) is Rule.ENOUGH, "an event is reason to look again"
+
+
+def test_while_crovver_is_down_a_stream_of_events_does_not_hammer_it() -> None:
+    world = World()
+    world.subscribe("t", 10, 3)
+    world.crovver.read_faults = ["transient"] * 1000
+    for number in range(600):
+        world.join("t", f"u{number % 5}")
+        world.wait(1)
+    assert world.crovver.reads < 30

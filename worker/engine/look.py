@@ -51,9 +51,10 @@ async def observe(ports: Ports, loaded: Loaded, roster: Roster) -> Observed:
     try:
         look, reads = await _read(ports, loaded, roster)
     except CrovverError as error:
-        return _failed(tenant, error, loaded.now)
+        return _failed(ports, tenant, error, loaded.now)
     if look is None:
-        trouble = _trouble(tenant, TroubleKind.UNSETTLED, "seats kept changing while they were read", None, loaded.now)
+        why = "seats kept changing while they were read"
+        trouble = _trouble(tenant, TroubleKind.UNSETTLED, why, loaded.now, LAST_WAIT)
         return Observed(replace(tenant, trouble=trouble), fresh=False)
     notes: list[Note] = []
     known = tenant.look
@@ -101,25 +102,26 @@ async def _apply(ports: Ports, loaded: Loaded, roster: Roster, rows: tuple[Alloc
         rosters.apply_allocation(roster, row)
 
 
-def _failed(tenant: Tenant, error: CrovverError, now: int) -> Observed:
+def _failed(ports: Ports, tenant: Tenant, error: CrovverError, now: int) -> Observed:
+    kind, longest = TroubleKind.UNREACHABLE, LAST_WAIT
     if isinstance(error, Refused):
+        longest = LONG_WAIT
+        kind = TroubleKind.CREDENTIALS if error.credentials else TroubleKind.REFUSED
         if error.no_subscription:
-            kind = TroubleKind.NO_SUBSCRIPTION
-        else:
-            kind = TroubleKind.CREDENTIALS if error.credentials else TroubleKind.REFUSED
-    else:
-        kind = TroubleKind.UNREACHABLE
-    trouble = _trouble(tenant, kind, str(error), error.retry_after, now)
+            # Nothing is broken: a tenant that never subscribes is looked at no more often than any other.
+            kind, longest = TroubleKind.NO_SUBSCRIPTION, max(LONG_WAIT, ports.policy.sweep_every)
+    trouble = _trouble(tenant, kind, str(error), now, longest, error.retry_after)
     changed = tenant.trouble is None or tenant.trouble.kind is not kind
     note = Note(NoteKind.TROUBLE, {"trouble": kind.value, "message": trouble.message})
     return Observed(replace(tenant, trouble=trouble), fresh=False, notes=(note,) if changed else ())
 
 
-def _trouble(tenant: Tenant, kind: TroubleKind, message: str, retry_after: int | None, now: int) -> Trouble:
+def _trouble(
+    tenant: Tenant, kind: TroubleKind, message: str, now: int, longest: int, retry_after: int | None = None
+) -> Trouble:
     """The trouble as it stands after one more failure: asked again soon at first, then less and less often."""
     before = tenant.trouble if tenant.trouble is not None and tenant.trouble.kind is kind else None
     attempts = (before.attempts if before else 0) + 1
-    longest = LAST_WAIT if kind in (TroubleKind.UNREACHABLE, TroubleKind.UNSETTLED) else LONG_WAIT
     wait = min(FIRST_WAIT << min(attempts - 1, 20), longest)
     wait = max(wait, min((retry_after or 0) * SECOND, LONG_WAIT))
     return Trouble(kind, message[:300], before.since if before else now, attempts, now + wait)

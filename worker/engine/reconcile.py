@@ -16,7 +16,7 @@ from worker.core.facts import CheckoutFact, Fact, HintFact, RosterFact, RosterUs
 from worker.core.fold import fold
 from worker.core.journal import Json, Note, NoteKind
 from worker.core.roster import Roster, Standing
-from worker.core.tenant import Rule, Tenant, status
+from worker.core.tenant import Rule, Tenant, TroubleKind, status
 from worker.core.upgrade import State
 from worker.engine.act import act
 from worker.engine.look import Observed, know, know_all, observe
@@ -105,13 +105,11 @@ class Reconciler:
         await know(ports, loaded, roster, users)
         if any(isinstance(fact, RosterFact) for fact in facts):
             await know_all(ports, loaded, roster)
-        hinted = any(isinstance(fact, HintFact) for fact in facts)
-        waits = tenant.trouble is not None and loaded.now < tenant.trouble.retry_at and not hinted
-        if look and not waits:
+        if look and not _waits(loaded, facts):
             observed = await observe(ports, loaded, roster)
             looked = True
         else:
-            observed, looked = Observed(tenant, fresh=False), waits
+            observed, looked = Observed(tenant, fresh=False), look
         folded = fold(observed.tenant, roster, facts, loaded.now)
         notes = [*observed.notes, *folded.notes]
         if loaded.unreadable:
@@ -250,6 +248,15 @@ class Prepared:
     notes: list[Note]
     fresh: bool
     looked: bool
+
+
+def _waits(loaded: Loaded, facts: Sequence[Fact]) -> bool:
+    """Whether a look is put off because the last ones failed. A hint, or news of a tenant that had no subscription, is
+    reason to look all the same."""
+    trouble = loaded.tenant.trouble
+    if trouble is None or loaded.now >= trouble.retry_at or any(isinstance(fact, HintFact) for fact in facts):
+        return False
+    return trouble.kind is not TroubleKind.NO_SUBSCRIPTION or not facts
 
 
 def _names(fact: Fact) -> list[str]:
