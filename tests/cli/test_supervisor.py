@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.cli.running import ROOT, alive, environment, eventually
 from worker.cli.children import from_scratch
 from worker.cli.supervisor import Child, ChildEnded, Supervisor, how_it_ended
@@ -77,12 +79,9 @@ def test_one_that_is_not_to_be_restarted_is_missed() -> None:
     with supervisor() as (running, _):
         running.start(child())
         os.kill(running.pids["one"], signal.SIGKILL)
-        try:
-            assert eventually(lambda: running.tend() is not None)
-        except ChildEnded as ended:
-            assert str(ended) == "one was ended by SIGKILL"
-        else:
-            raise AssertionError("nobody noticed")
+        assert eventually(lambda: not running.pids)
+        with pytest.raises(ChildEnded, match="one was ended by SIGKILL"):
+            running.tend()
 
 
 def test_one_that_does_not_stop_is_killed() -> None:

@@ -1,4 +1,4 @@
-"""`seats demo`, `up`, `web`, `worker`, `scheduler` and `sandbox` as real processes: they work, and leave nothing behind."""
+"""The commands that run processes: they work, they stop when told, and they leave nothing behind."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def first_line(process: "subprocess.Popen[str]", pattern: str) -> str:
         if re.search(pattern, line):
             return line
     raise AssertionError(f"it never said {pattern!r}:\n{said}")
+
+
+def all_gone(pids: set[int]) -> bool:
+    return not any(map(alive, pids))
 
 
 @pytest.mark.slow
@@ -108,7 +113,7 @@ def test_up_prints_commands_that_work_and_finds_its_data_again(tmp_path: Path) -
             assert eventually(bought)
             up.send_signal(signal.SIGINT)
             assert up.wait(30) == 0
-        assert eventually(lambda pids=below: not any(map(alive, pids)))
+        assert eventually(partial(all_gone, below))
         assert is_free(port)
 
 
@@ -163,3 +168,50 @@ def test_an_address_that_is_taken_is_one_line(run: Run) -> None:
     assert outcome.err == (
         f"seats: can't listen on 127.0.0.1 port {port} (Address already in use): choose another --host or --port\n"
     )
+
+
+WRONG = """
+title = "A promise that is not kept."
+settle_seconds = 0.1
+patience = 10
+[[tenants]]
+id = "acme"
+story = "has room"
+capacity = 10
+taken = 7
+steps = [
+    { do = "join", users = 2, say = "{needed} people" },
+    { do = "settle", say = "{looks}" },
+]
+expect = { needed = 9, capacity = 12, checkout_calls = 1, upgrade = "confirmed", ending = "bought" }
+"""
+
+
+@pytest.mark.slow
+def test_a_demo_that_ends_otherwise_than_promised_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "demo.toml"
+    scenario.write_text(WRONG)
+    monkeypatch.setattr("worker.settings.shipped_config", lambda name: scenario)
+    outcome = run("demo", "--json")
+    assert outcome.code == 1
+    (row,) = json.loads(outcome.out)["tenants"]
+    assert row["problems"] == [
+        "seats paid for: 10, not 12",
+        "seats paid for, as the sandbox has it: 10, not 12",
+        "checkout calls, as the sandbox counted: 0, not 1",
+        "upgrade: none, not confirmed",
+    ]
+    assert "FAIL 0 of 1 ended as they should" in outcome.err
+
+
+def test_a_scenario_that_makes_no_sense_is_told_in_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "demo.toml"
+    scenario.write_text(WRONG.replace('do = "settle"', 'do = "celebrate"'))
+    monkeypatch.setattr("worker.settings.shipped_config", lambda name: scenario)
+    outcome = run("demo")
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"seats: {scenario} is no scenario: tenants.0.steps.1.do: ")

@@ -65,11 +65,13 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
 
 def upgrade_in(state: State, ident: str, claim: str | None, called: bool, closing: Closing, retried: bool) -> Upgrade:
     upgrade = Upgrade(ident, state, 13, 10, 13, 0, closing=closing if state not in (State.PAID,) else Closing.NONE)
-    if state in (State.UNKNOWN, State.PAID, State.AWAITING_PAYMENT, State.INVOICED) or (called and claim):
+    if state in (State.UNKNOWN, State.PAID, State.AWAITING_PAYMENT, State.INVOICED) or (
+        called and claim and state is not State.AWAITING_APPROVAL
+    ):
         upgrade = replace(upgrade, claim=claim, claimed_at=5, requested_at=5, paid_at=6, attempts=1, closed_at=6)
-    elif state is not State.REQUESTING:
+    elif state not in (State.REQUESTING, State.AWAITING_APPROVAL):
         upgrade = replace(upgrade, closed_at=6)
-    return replace(upgrade, retried=retried)
+    return replace(upgrade, retried_at=6 if retried else None)
 
 
 UPGRADES = st.builds(

@@ -11,9 +11,9 @@ from worker.core.roster import (
     Entry,
     Roster,
     Seat,
-    Source,
     apply_absence,
     apply_allocation,
+    apply_seated,
     apply_snapshot,
     apply_user,
     count,
@@ -148,9 +148,9 @@ def test_a_newer_allocation_speaks_for_a_user_that_the_host_had_removed() -> Non
 
 def test_absence_ends_a_seat_but_not_what_the_host_app_said() -> None:
     entries = {
-        "host": Entry(True, 5, "e", Source.EVENT, Seat.ACTIVE),
-        "crovver": Entry(True, 5, "", Source.CROVVER, Seat.ACTIVE),
-        "listed": Entry(True, 5, "", Source.CROVVER, Seat.ACTIVE),
+        "host": Entry(True, 5, "e", Seat.ACTIVE, 6),
+        "crovver": Entry(None, seat=Seat.ACTIVE, seat_at=5),
+        "listed": Entry(None, seat=Seat.ACTIVE, seat_at=5),
     }
     roster = Roster(count(entries), entries)
     apply_absence(roster, frozenset({"listed"}))
@@ -161,3 +161,38 @@ def test_drastic_is_more_than_half_and_more_than_ten() -> None:
     assert is_drastic(11, 21)
     assert not is_drastic(10, 12)
     assert not is_drastic(11, 22)
+
+
+def test_what_the_host_app_said_outlives_an_allocation_that_comes_and_goes() -> None:
+    roster = Roster()
+    apply_user(roster, UserFact("u", Membership.ADDED, 5, "evt_1"))
+    apply_allocation(roster, Allocation("u", True, 6))
+    apply_absence(roster, frozenset())
+    assert roster.counts().missing == 1
+
+
+def test_a_removal_is_not_outranked_by_the_seat_that_our_own_repair_made() -> None:
+    roster = Roster()
+    apply_user(roster, UserFact("u", Membership.ADDED, 5, "evt_1"))
+    apply_seated(roster, "u")
+    assert roster.counts().seated == 1
+    apply_user(roster, UserFact("u", Membership.REMOVED, 6, "evt_2"))
+    assert roster.counts().orphaned == 1
+
+
+@given(st.lists(EVENTS).map(consistent), st.lists(ROWS), SNAPSHOTS, st.randoms())
+def test_readings_in_one_order_with_events_and_a_snapshot_anywhere_between_end_the_same(
+    events: list[UserFact], rows: list[Allocation], snapshot: RosterFact, rng: random.Random
+) -> None:
+    outcomes = []
+    for _ in range(2):
+        facts: list[Fact] = [*events, snapshot]
+        rng.shuffle(facts)
+        slots = sorted(rng.choices(range(len(facts) + 1), k=len(rows)), reverse=True)
+        for slot, row in zip(slots, reversed(rows), strict=True):
+            facts.insert(slot, row)
+        roster = Roster()
+        for fact in facts:
+            apply(roster, fact)
+        outcomes.append(needing(roster))
+    assert outcomes[0] == outcomes[1]

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from worker.core.checkout import Checkout, session_of
 from worker.core.facts import PaymentEvent, PaymentFact
-from worker.core.upgrade import CLOSED, MOVES, State, Upgrade, answer, apply_payment, concerns, move
+from worker.core.fold import match_payment
+from worker.core.tenant import Tenant
+from worker.core.upgrade import CLOSED, MOVES, State, Upgrade, answer, apply_payment, move
 
 PAYMENTS = st.builds(
     PaymentFact,
@@ -70,7 +72,7 @@ def test_closed_means_closed_but_for_money() -> None:
     for state in CLOSED - {State.CONFIRMED}:
         assert MOVES[state] == {State.PAID}
     assert not MOVES[State.CONFIRMED]
-    assert MOVES[State.PAID] == {State.CONFIRMED}
+    assert MOVES[State.PAID] == {State.CONFIRMED, State.FAILED, State.CANCELLED}, "the latter by an operator alone"
 
 
 def test_an_illegal_move_is_a_bug_that_is_caught() -> None:
@@ -95,9 +97,17 @@ def event(session: str, *references: str, purpose: str | None = None) -> Payment
 def test_an_event_is_matched_by_session_then_by_proration_and_by_tenant_only_while_no_session_is_known() -> None:
     called = Upgrade("upg_1", State.UNKNOWN, 13, 10, 13, 0, requested_at=1)
     answered = answer(called, Checkout("p", LINK, requires_payment=True), 2)
-    assert concerns(answered, event("cs_test_a1B2"), "t")
-    assert concerns(answered, event("cs_other", "p"), "t")
-    assert not concerns(answered, event("cs_other", "t"), "t")
-    assert concerns(called, event("cs_other", "t"), "t")
-    assert not concerns(called, event("cs_other", "t", purpose="subscription"), "t")
-    assert not concerns(called, event("cs_other", "u"), "t")
+
+    def matches(upgrade: Upgrade, payment: PaymentFact) -> bool:
+        return match_payment(Tenant("t", upgrades=(upgrade,)), payment) is not None
+
+    assert matches(answered, event("cs_test_a1B2"))
+    assert matches(answered, event("cs_other", "p"))
+    assert not matches(answered, event("cs_other", "t"))
+    assert matches(called, event("cs_other", "t"))
+    assert not matches(called, event("cs_other", "t", purpose="subscription"))
+    assert not matches(called, event("cs_other", "u"))
+    for ended in (PaymentEvent.EXPIRED, PaymentEvent.ASYNC_FAILED):
+        assert not matches(called, replace(event("cs_other", "t"), event=ended)), "it may be another's end"
+    long_before = replace(called, requested_at=10**12)
+    assert not matches(long_before, event("cs_other", "t")), "paid before this was ever asked for"

@@ -484,15 +484,13 @@ def test_a_snapshot_removes_whoever_it_does_not_name_and_outranks_older_events()
     assert world.loaded().counts.needed == 3
 
 
-def test_a_drastic_snapshot_is_refused_unless_forced() -> None:
+def test_a_snapshot_that_was_accepted_is_applied_however_drastic() -> None:
     world = World()
-    world.subscribe("t", 100, 30)
-    world.give("t", RosterFact((RosterUser("user_1"),), world.at, "ros_1"))
+    world.subscribe("t", 30, 30)
+    world.give("t", RosterFact((RosterUser("user_1"), RosterUser("x")), world.at, "ros_1"))
     world.run()
-    assert world.loaded().counts.needed == 30
-    world.give("t", RosterFact((RosterUser("user_1"),), world.at, "ros_2", forced=True))
-    world.run()
-    assert world.loaded().counts.needed == 1
+    assert world.loaded().counts.needed == 2
+    assert world.crovver.checkout_calls == []
 
 
 def test_what_a_worker_claimed_and_never_finished_is_unknown_after_a_while_and_not_called_again(full: World) -> None:
@@ -561,3 +559,201 @@ def test_while_crovver_is_down_a_stream_of_events_does_not_hammer_it() -> None:
         world.join("t", f"u{number % 5}")
         world.wait(1)
     assert world.crovver.reads < 30
+
+
+def test_nothing_is_bought_while_facts_wait_that_a_pass_has_not_read() -> None:
+    world = World()
+    world.subscribe("t", 10, 8)
+    world.join("t", *(f"guest_{number}" for number in range(5_100)))
+    world.at += 1
+    world.leave("t", *(f"guest_{number}" for number in range(5_100)))
+    world.run()
+    assert (world.loaded().counts.needed, world.loaded().pending) == (8, 0)
+    assert world.crovver.checkout_calls == []
+
+
+def test_a_full_inbox_does_not_cost_the_answer_to_a_checkout(full: World) -> None:
+    async def fill(payable: Payable) -> None:
+        full.store.inbox_limit = 0
+
+    full.crovver.before_checkout_answers = fill
+    full.run()
+    assert full.states() == [State.AWAITING_PAYMENT]
+
+
+def test_a_debit_on_its_way_for_a_lost_checkout_is_waited_for_beyond_the_hold(full: World) -> None:
+    full.crovver.checkout_faults = ["unknown_after"]
+    full.run()
+    payable = full.crovver.payables[0]
+    full.webhook(full.stripe(payable, PaymentEvent.COMPLETED, "unpaid", references=("t",)))
+    full.wait(72 * HOUR)
+    assert (full.states(), rule(full)) == ([State.AWAITING_PAYMENT], Rule.PAYMENT_PROCESSING)
+    full.webhook(full.stripe(payable, PaymentEvent.ASYNC_SUCCEEDED))
+    full.crovver.apply(payable)
+    full.run()
+    assert full.states() == [State.CONFIRMED]
+
+
+def test_the_end_of_an_older_checkout_is_not_taken_for_the_end_of_the_one_under_way(full: World) -> None:
+    async def older_one_expires(payable: Payable) -> None:
+        from worker.store.matching import deliver
+
+        older = Payable("t", 11, "cs_older", "proration-older")
+        await deliver(full.store, full.stripe(older, PaymentEvent.EXPIRED, "unpaid", references=("t",)))
+
+    full.look("t")
+    full.crovver.before_checkout_answers = older_one_expires
+    full.wait(HOUR)
+    assert (full.states(), len(full.crovver.checkout_calls)) == ([State.AWAITING_PAYMENT], 1)
+
+
+def test_a_payment_that_comes_between_the_link_and_the_answer_is_kept(full: World) -> None:
+    async def half_delivered(payable: Payable) -> None:
+        from worker.engine.reconcile import Reconciler
+        from worker.store.interface import Wake
+        from worker.store.matching import deliver
+
+        await full.store.link_checkout([payable.session], "t")
+        payable.state = "complete"
+        await deliver(full.store, full.stripe(payable, PaymentEvent.COMPLETED))
+        await Reconciler(full.ports).reconcile(Wake("t", ""))
+
+    full.crovver.before_checkout_answers = half_delivered
+    full.run()
+    assert full.states() == [State.PAID]
+
+
+def test_a_cancelled_invoice_bars_another_for_as_long_as_it_may_be_paid() -> None:
+    world = World()
+    world.subscribe("t", 10, 8, invoices=True)
+    world.join("t", "a", "b", "c")
+    world.run()
+    world.operator("t", OperatorAction.CANCEL, world.upgrade().id)
+    world.join("t", "d")
+    world.wait(30 * 24 * HOUR)
+    assert (len(world.crovver.checkout_calls), rule(world)) == (1, Rule.OLD_LINK_PAYABLE)
+    world.operator("t", OperatorAction.RETRY, world.upgrade().id)
+    world.run()
+    assert len(world.crovver.checkout_calls) == 2
+
+
+def test_a_late_payment_calls_off_what_has_not_been_asked_for_yet(full: World) -> None:
+    full.run()
+    first = full.crovver.payables[0]
+    full.crovver.checkout_faults = ["not_sent"] * 3
+    full.webhook(full.stripe(first, PaymentEvent.EXPIRED, "unpaid"))
+    full.run()
+    assert full.states() == [State.EXPIRED, State.REQUESTING]
+    full.pay(first, apply=False)
+    full.wait(HOUR)
+    assert full.states() == [State.PAID, State.CANCELLED]
+    assert len(full.crovver.checkout_calls) == 1
+
+
+def test_a_payment_for_a_lost_checkout_that_an_operator_had_given_up_is_not_forgotten(full: World) -> None:
+    full.crovver.checkout_faults = ["unknown_after"]
+    full.run()
+    full.operator("t", OperatorAction.CANCEL, full.upgrade().id)
+    full.run()
+    full.pay(full.crovver.payables[0], apply=False)
+    full.run()
+    assert full.states() == [State.PAID]
+
+
+def test_an_event_that_names_two_tenants_is_nobodys_until_its_session_is_known() -> None:
+    world = World()
+    for tenant in ("13", "99"):
+        world.subscribe(tenant, 10, 8)
+        world.look(tenant)
+    world.run()
+    world.crovver.checkout_faults = ["unknown_after"]
+    world.join("13", "a", "b", "c")
+    world.run()
+    stranger = Payable("99", 13, "cs_stranger", "proration-stranger")
+    world.webhook(world.stripe(stranger, PaymentEvent.COMPLETED, references=("99", "13")))
+    world.wait(60)
+    assert world.states("13") == [State.UNKNOWN]
+
+
+def test_a_claim_that_grew_old_before_its_call_was_sent_is_not_used(full: World) -> None:
+    async def stopped() -> None:
+        full.crovver.before_checkout_is_sent = None
+        full.at += 120 * 1_000_000
+
+    full.crovver.before_checkout_is_sent = stopped
+    full.run()
+    assert full.crovver.checkout_calls == []
+    full.wait(60)
+    assert (full.states(), full.crovver.checkout_calls) == ([State.AWAITING_PAYMENT], [("t", 13)])
+
+
+def test_an_operator_can_give_up_on_a_payment_that_is_never_applied(full: World) -> None:
+    full.run()
+    full.pay(full.crovver.payables[0], apply=False)
+    full.run()
+    full.operator("t", OperatorAction.RETRY, full.upgrade().id)
+    full.run()
+    assert full.states() == [State.PAID], "not within the first quarter of an hour"
+    full.wait(HOUR)
+    full.operator("t", OperatorAction.RETRY, full.upgrade().id)
+    full.run()
+    assert full.states() == [State.FAILED, State.AWAITING_PAYMENT]
+
+
+def test_with_a_stripe_key_a_debit_whose_end_was_never_told_is_asked_about() -> None:
+    world = World(powers=Powers(stripe_webhooks=True, stripe_key=True))
+    world.subscribe("t", 10, 8)
+    world.join("t", "a", "b", "c")
+    world.run()
+    payable = world.crovver.payables[0]
+    world.webhook(world.stripe(payable, PaymentEvent.COMPLETED, "unpaid"))
+    world.run()
+    payable.state = "complete"
+    world.wait(2 * HOUR)
+    assert world.states() == [State.PAID]
+
+
+def test_repair_does_not_spin_on_a_user_that_crovver_says_it_seated_and_never_lists() -> None:
+    world = World(Policy(repair=True))
+    known = world.subscribe("t", 10, 3)
+    calls = 0
+
+    async def seats_nobody(tenant: str, users: object, metadata: object = None) -> object:
+        from worker.crovver.results import BulkAllocation
+
+        nonlocal calls
+        calls += 1
+        return BulkAllocation((), tuple(user.user for user in users), ())  # type: ignore[attr-defined]
+
+    world.crovver.bulk_allocate = seats_nobody  # type: ignore[assignment,method-assign]
+    world.join("t", "New@Example.com")
+    world.wait(HOUR)
+    assert known.active == 3
+    assert calls <= 61
+
+
+def test_a_mode_or_a_cap_that_was_changed_holds_for_calls_not_made_yet(full: World) -> None:
+    full.crovver.checkout_faults = ["not_sent"]
+    full.run()
+    full.set_policy(Policy(mode=Mode.APPROVAL))
+    full.wait(HOUR)
+    assert (full.states(), full.crovver.checkout_calls) == ([State.CANCELLED, State.AWAITING_APPROVAL], [])
+    full.set_policy(Policy(mode=Mode.APPROVAL, cap=12))
+    full.operator("t", OperatorAction.APPROVE, full.upgrade().id)
+    full.run()
+    assert full.crovver.checkout_calls == []
+
+
+def test_a_wish_to_take_a_checkout_back_that_is_no_longer_held_does_not_count_later() -> None:
+    world = World(powers=Powers(stripe_webhooks=True, stripe_key=True))
+    world.subscribe("t", 10, 8)
+    world.join("t", "a", "b", "c")
+    world.run()
+    world.crovver.stripe_faults = ["transient"]
+    world.leave("t", "a")
+    world.run()
+    assert world.upgrade().closing is Closing.NEED_GONE
+    world.at += 1
+    world.join("t", "a")
+    world.run()
+    assert world.upgrade().closing is Closing.NONE

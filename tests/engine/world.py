@@ -78,6 +78,7 @@ class ModelCrovver:
         self.read_faults: list[Fault] = []
         self.checkout_faults: list[Fault] = []
         self.stripe_faults: list[Fault] = []
+        self.before_checkout_is_sent: Callable[[], Awaitable[None]] | None = None
         self.before_checkout_answers: Callable[[Payable], Awaitable[None]] | None = None
 
     async def allocations_page(self, tenant: str, *, page: int, limit: int, status: str) -> AllocationsPage:
@@ -107,7 +108,12 @@ class ModelCrovver:
         plan_id: str | None = None,
         success_url: str | None = None,
         cancel_url: str | None = None,
+        still_wanted: Callable[[], bool] | None = None,
     ) -> Checkout:
+        if self.before_checkout_is_sent is not None:
+            await self.before_checkout_is_sent()
+        if still_wanted is not None and not still_wanted():
+            raise error(NotSent)
         fault = self.checkout_faults.pop(0) if self.checkout_faults else None
         if fault == "not_sent":
             raise error(NotSent)

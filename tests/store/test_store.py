@@ -25,7 +25,7 @@ from worker.core.facts import (
     UserFact,
 )
 from worker.core.journal import Note, NoteKind
-from worker.core.roster import Counts, Entry, Seat, Source, Standing
+from worker.core.roster import Counts, Entry, Seat, Standing
 from worker.core.tenant import Status, Tenant
 from worker.core.upgrade import State, Upgrade
 from worker.store.errors import InboxFull
@@ -50,7 +50,7 @@ FACTS: list[Fact] = [
 
 
 def entry(needs: bool, seat: Seat = Seat.NONE) -> Entry:
-    return Entry(needs, 1, "evt", Source.EVENT, seat, "a@example.com", None)
+    return Entry(needs, 1, "evt", seat, 1, "a@example.com", None)
 
 
 def upgrade(ident: str, state: State, created_at: int = 1) -> Upgrade:

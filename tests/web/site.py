@@ -17,7 +17,7 @@ from worker.core.checkout import Checkout
 from worker.core.facts import Fact
 from worker.core.journal import Note
 from worker.core.policy import Policy
-from worker.core.roster import Entry, Seat, Source
+from worker.core.roster import Entry, Seat
 from worker.core.tenant import Look, Status, Tenant
 from worker.core.upgrade import State, Upgrade
 from worker.store.interface import Commit, Store, Wake
@@ -143,7 +143,7 @@ def an_event(**changes: object) -> dict[str, Any]:
 
 
 def seat(needs: bool = True, active: bool = True) -> Entry:
-    return Entry(needs, 1, "evt", Source.EVENT, Seat.ACTIVE if active else Seat.NONE)
+    return Entry(needs, 1, "evt", Seat.ACTIVE if active else Seat.NONE)
 
 
 def looked(active: int, capacity: int) -> Look:

@@ -6,15 +6,19 @@ beside each choice.
 """
 
 from collections.abc import Iterable
+from uuid import uuid4
 
 import dramatiq
 import redis
+import structlog
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import AsyncIO, CurrentMessage, Middleware
 
 from worker.store.connect import connect_sync
 from worker.store.scripts import PASSING
+
+log = structlog.get_logger(__name__)
 
 SEAT_EVENTS = "seat-events"
 RECONCILE = "reconcile"
@@ -30,17 +34,34 @@ DEAD_LETTERS_KEPT_MS = 30 * 86_400_000
 
 
 class Consumer(_RedisConsumer):
-    """A consumer that takes every trouble of Redis for a lost connection, and so always comes back.
+    """A consumer that always comes back, and leaves no message behind.
 
-    redis-py's TimeoutError is no ConnectionError, and neither is a server that is loading, read-only or out of memory:
-    dramatiq lets the first end the consumer's thread for good.
+    It takes every trouble of Redis for a lost connection: redis-py's TimeoutError is no ConnectionError, and neither is
+    a server that is loading, read-only or out of memory; dramatiq lets the first end the consumer's thread for good.
     """
 
     def __next__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
-        try:
-            return super().__next__()  # type: ignore[no-untyped-call]
-        except redis.RedisError as error:
-            raise as_connection_closed(error) from None
+        while True:
+            try:
+                return super().__next__()  # type: ignore[no-untyped-call]
+            except DecodeError as error:
+                # Raised further, it would cost the messages that were fetched with this one.
+                self._set_aside(error.data)
+            except ConnectionClosed:
+                self.broker.take_new_identity()
+                raise
+            except redis.RedisError as error:
+                self.broker.take_new_identity()
+                raise as_connection_closed(error) from None
+
+    def _set_aside(self, data: bytes) -> None:
+        """Make a dead letter of a message that can't be decoded, and so does not tell its own id."""
+        log.error("a message can't be decoded and becomes a dead letter", queue=self.queue_name, bytes=len(data))
+        messages = f"{self.broker.namespace}:{self.queue_name}.msgs"
+        for ident, known in self.broker.client.hscan_iter(messages, count=500):
+            if known == data:
+                self.broker.do_nack(self.queue_name, ident)
+                return
 
     def ack(self, message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         try:
@@ -74,6 +95,14 @@ class Broker(RedisBroker):
     @property
     def consumer_class(self) -> type[Consumer]:
         return Consumer
+
+    def take_new_identity(self) -> None:
+        """Let what was fetched under the old identity come back, once its heartbeat has ended.
+
+        A reply that was lost on its way may have carried messages, which nobody but this process is waiting for. Those
+        that it does know are handled twice then, which does no harm.
+        """
+        self.broker_id = str(uuid4())
 
 
 class DeadLetters(Middleware):

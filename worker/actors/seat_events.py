@@ -12,7 +12,7 @@ from worker.actors.broker import SEAT_EVENTS, Broker
 from worker.core.facts import Membership
 from worker.core.times import SECOND, format_instant
 from worker.events import check_events
-from worker.store.errors import InboxFull, StoreUnavailable
+from worker.store.errors import StoreUnavailable
 from worker.store.interface import Store
 
 log = structlog.get_logger(__name__)
@@ -47,8 +47,9 @@ def declare_seat_events(broker: Broker, store: Store, settle: int) -> None:
         wait = 0.05
         while True:
             try:
-                return await store.append(facts, settle=settle)
-            except (StoreUnavailable, InboxFull) as error:
+                # Accepted long ago, by the queue: an inbox that is full is no reason to have a thread wait for room.
+                return await store.append(facts, settle=settle, bounded=False)
+            except StoreUnavailable as error:
                 log.warning("an event waits for the store", tenant=tenant, reason=str(error))
             await asyncio.sleep(wait)
             wait = min(wait * 2, WAIT_AT_MOST)

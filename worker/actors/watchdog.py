@@ -3,10 +3,8 @@
 A consumer thread that is gone is silent: the process would look healthy and never work again.
 """
 
-import asyncio
 import os
 import threading
-import time
 from collections.abc import Callable
 
 import structlog
@@ -17,7 +15,9 @@ log = structlog.get_logger(__name__)
 
 EXIT_CODE = 70
 CHECK_EVERY = 2.0
-LOOP_SILENT_FOR = 30.0
+BEATS_MISSED = 15
+"""Checks in a row that the event loop may leave unanswered. Counted, not timed: a machine that was suspended, or a
+process that was stopped, finds that much time has passed, and nothing is wrong."""
 
 
 class Watchdog(threading.Thread):
@@ -31,7 +31,7 @@ class Watchdog(threading.Thread):
         self._worker = worker
         self._end = end
         self._stopped = threading.Event()
-        self._loop_seen = time.monotonic()
+        self._unanswered = 0
 
     def stop(self) -> None:
         """Stop watching; a worker that is shutting down may let its threads end."""
@@ -54,10 +54,11 @@ class Watchdog(threading.Thread):
         loop = get_event_loop_thread()
         if loop is None or not loop.is_alive():
             return "the event loop has died"
-        asyncio.run_coroutine_threadsafe(self._beat(), loop.loop)
-        if time.monotonic() - self._loop_seen > LOOP_SILENT_FOR:
+        if self._unanswered > BEATS_MISSED:
             return "the event loop does not answer"
+        self._unanswered += 1
+        loop.loop.call_soon_threadsafe(self._beat)
         return None
 
-    async def _beat(self) -> None:
-        self._loop_seen = time.monotonic()
+    def _beat(self) -> None:
+        self._unanswered = 0

@@ -62,11 +62,12 @@ async def _decided(store: RedisStore, action: str, upgrade_id: str, no_wait: boo
     if tenant is None or upgrade is None:
         raise CommandError(f"no upgrade {upgrade_id!r} is known: `seats upgrades` lists them")
     wanted = OperatorAction(action)
-    if not allowed(upgrade, wanted):
-        possible = [one.value for one in OperatorAction if allowed(upgrade, one)]
+    now = await store.now()
+    if not allowed(upgrade, wanted, now):
+        possible = [one.value for one in OperatorAction if allowed(upgrade, one, now)]
         can = f"possible now: {', '.join(possible)}" if possible else "there is nothing to decide about it now"
         raise CommandError(f"upgrade {upgrade_id} is {_state(upgrade)}, so it can't be {_PAST[action]}: {can}")
-    fact = OperatorFact(wanted, upgrade_id, await store.now(), f"op_{uuid.uuid4().hex}")
+    fact = OperatorFact(wanted, upgrade_id, now, f"op_{uuid.uuid4().hex}")
     await store.append({tenant: [fact]})
     if no_wait:
         return f"upgrade {upgrade_id} of {tenant} is to be {_PAST[action]}; it is {_state(upgrade)} until then"

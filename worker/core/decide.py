@@ -12,13 +12,17 @@ from worker.core.effects import Allocate, Effect, StartCheckout
 from worker.core.journal import Note, NoteKind
 from worker.core.policy import Mode
 from worker.core.tenant import Decision, Inputs, Rule, TroubleKind, asks_in_a_row
-from worker.core.times import MINUTE
+from worker.core.times import HOUR, MINUTE
 from worker.core.upgrade import Closing, State, Upgrade
 
 MOST_ASKS = 4
 """One ask and three more; then an operator decides."""
 
 ALLOCATE_AT_ONCE = 100
+NO_HURRY = 2**62
+
+RETRY_COUNTS_FOR = HOUR
+"""How long an operator's wish to ask again stands for an approval of the same size."""
 
 
 def decide(case: Case) -> Verdict:
@@ -45,8 +49,7 @@ def decide(case: Case) -> Verdict:
         notes.append(Note(NoteKind.DECISION, {"rule": decision.rule.value, **decision.inputs}))
     else:
         decision = case.tenant.decision
-    sweep_at = case.now + case.policy.sweep_every
-    look_at = sweep_at if step.look_at is None else min(step.look_at, sweep_at)
+    look_at = min(step.look_at or NO_HURRY, _repair_at(case), case.now + case.policy.sweep_every)
     return Verdict(replace(tenant, decision=decision), effect, max(look_at, case.now), tuple(notes))
 
 
@@ -78,11 +81,11 @@ def consider(case: Case) -> Step:
 def _barred(case: Case) -> Step | None:
     """What an earlier upgrade that came to nothing says against a new one; None where nothing does."""
     last = case.tenant.upgrades[-1] if case.tenant.upgrades else None
-    if last is None or last.retried or last.state is State.CONFIRMED:
+    if last is None or last.retried_at is not None or last.state is State.CONFIRMED:
         return None
     if last.state is State.CANCELLED and last.closing is Closing.OPERATOR and case.counts.needed <= last.needed:
         return Step(Rule.OPERATOR_CANCELLED, inputs={"upgrade": last.id})
-    if not last.link_dead and not last.lifetime_over(case.now):
+    if last.payable(case.now):
         return Step(Rule.OLD_LINK_PAYABLE, inputs={"upgrade": last.id})
     invoices = any(known.invoiced for known in case.tenant.upgrades)
     if last.closing is Closing.HOLD_OVER and (invoices or not case.powers.stripe_webhooks):
@@ -119,12 +122,20 @@ def _start(case: Case, size: int) -> Step:
         created_at=case.now,
     )
     inputs: Inputs = {"upgrade": upgrade.id, "size": size}
-    renewed = last is not None and last.retried and size <= last.new_capacity
+    recently = case.now - RETRY_COUNTS_FOR
+    renewed = last is not None and (last.retried_at or 0) > recently and size <= last.new_capacity
     if case.policy.mode is Mode.APPROVAL and not renewed:
         return Step(Rule.WANTS_APPROVAL, upgrade, inputs=inputs)
-    claimed = pursue.claim(replace(upgrade, state=State.REQUESTING), case)
+    approved_at = case.now if renewed else None
+    claimed = pursue.claim(replace(upgrade, state=State.REQUESTING, approved_at=approved_at), case)
     effect = StartCheckout(claimed.id, case.claim, size)
     return Step(Rule.STARTED, claimed, effect, look_at=case.now + pursue.CLAIM_TIMEOUT, inputs=inputs)
+
+
+def _repair_at(case: Case) -> int:
+    """When a repair that was put off may go on."""
+    put_off = case.policy.repair and bool(case.missing) and case.tenant.repair_after > case.now
+    return case.tenant.repair_after if put_off else NO_HURRY
 
 
 def _repair(case: Case) -> Effect | None:

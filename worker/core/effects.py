@@ -23,6 +23,14 @@ class ExpireSession:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSession:
+    """Ask Stripe how an upgrade's completed session stands."""
+
+    upgrade: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class FindSession:
     """Search Stripe's sessions for the one whose checkout answer was lost."""
 
@@ -37,4 +45,4 @@ class Allocate:
     users: tuple[RosterUser, ...]
 
 
-Effect = StartCheckout | ExpireSession | FindSession | Allocate
+Effect = StartCheckout | ExpireSession | CheckSession | FindSession | Allocate

@@ -137,10 +137,6 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return _facts(note)
         case "roster":
             about = f"a full user list of {note.get('users')} users"
-            if note.get("refused"):
-                return (
-                    f"{about} was refused: it would have removed {note.get('removed')} users (send it forced to insist)"
-                )
             return f"{about} came in" + ("" if note.get("applied") else ", older than the one that is known")
         case "payment":
             whose = f"about upgrade {note.get('upgrade')}" if note.get("upgrade") else "about no upgrade known here"

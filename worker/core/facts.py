@@ -155,7 +155,10 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True)
 class AllocateFact:
-    """How a bulk-allocate call ended: who holds a seat now, and who was turned away."""
+    """How a bulk-allocate call ended: who holds a seat now, and who was turned away.
+
+    ``complete`` says that every one of a full batch was newly seated, so that there may be more to do at once.
+    """
 
     outcome: CallOutcome
     at: int
@@ -163,6 +166,7 @@ class AllocateFact:
     seated: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     reason: str | None = None
+    complete: bool = False
 
 
 Fact = UserFact | RosterFact | PaymentFact | OperatorFact | HintFact | CheckoutFact | SessionFact | AllocateFact

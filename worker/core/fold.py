@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from worker.core import roster as rosters
-from worker.core.allocation import Allocation
 from worker.core.checkout import Checkout
 from worker.core.facts import (
     AllocateFact,
@@ -30,17 +29,22 @@ from worker.core.roster import Roster
 from worker.core.tenant import Tenant
 from worker.core.times import MINUTE, SECOND
 from worker.core.upgrade import (
+    PAID_DEADLINE,
+    PURPOSE,
     Closing,
     State,
     Upgrade,
     answer,
     apply_payment,
-    concerns,
     expire,
+    is_proration_of,
+    is_session_of,
+    may_be_of,
     move,
 )
 
 PAYMENTS_REMEMBERED = 50
+EARLY_REMEMBERED = 20
 NOTED_USERS = 200
 FIRST_RETRY = 2 * SECOND
 LAST_RETRY = 5 * MINUTE
@@ -65,10 +69,10 @@ class Folded:
 
 
 def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Folded:
-    """Apply ``facts`` in the order they were accepted."""
+    """Apply ``facts``: the outcomes of our own calls first, the rest in the order they were accepted."""
     folded = Folded(tenant, roster)
     user_events: list[Json] = []
-    for fact in facts:
+    for fact in sorted(facts, key=_is_news):
         match fact:
             case UserFact():
                 applied = rosters.apply_user(roster, fact)
@@ -88,51 +92,72 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Fol
                 _session(folded, fact, now)
             case AllocateFact():
                 _allocate(folded, fact, now)
+    for payment in folded.tenant.early:
+        if match_payment(folded.tenant, payment, exact=True) is not None:
+            _payment(folded, payment, now)
     for start in range(0, len(user_events), NOTED_USERS):
         folded.note(NoteKind.FACTS, events=user_events[start : start + NOTED_USERS])
     folded.tenant = replace(folded.tenant, floor=roster.floor)
     return folded
 
 
+def _is_news(fact: Fact) -> bool:
+    """Outcomes sort before news: they say which session is whose, which news may be about."""
+    return not isinstance(fact, CheckoutFact | SessionFact | AllocateFact)
+
+
 def _snapshot(folded: Folded, fact: RosterFact) -> None:
+    # Whether it is too drastic was asked where it was accepted. Dropping it here would leave its sender believing it.
     roster = folded.roster
     removed = len(rosters.removed_by(roster, fact)) if (fact.at, fact.id) > roster.floor else 0
-    about: dict[str, Json] = {"id": fact.id, "users": len(fact.users), "removed": removed, "as_of_at": fact.at}
-    if not fact.forced and rosters.is_drastic(removed, roster.counts().needed):
-        folded.note(NoteKind.ROSTER, applied=False, refused=True, **about)
-        return
     applied = rosters.apply_snapshot(roster, fact)
-    folded.note(NoteKind.ROSTER, applied=applied, refused=False, **about)
+    users = len(fact.users)
+    folded.note(NoteKind.ROSTER, applied=applied, id=fact.id, users=users, removed=removed, as_of_at=fact.at)
 
 
 def _payment(folded: Folded, fact: PaymentFact, now: int) -> None:
     tenant = folded.tenant
-    if fact.id in tenant.payments_seen:
+    early = next((known for known in tenant.early if known.id == fact.id), None)
+    if fact.id in tenant.payments_seen and early is None:
         return
-    folded.tenant = replace(tenant, payments_seen=(*tenant.payments_seen, fact.id)[-PAYMENTS_REMEMBERED:])
+    seen = (*tenant.payments_seen, fact.id)[-PAYMENTS_REMEMBERED:] if early is None else tenant.payments_seen
+    others = tuple(known for known in tenant.early if known is not early)
+    tenant = replace(tenant, payments_seen=seen, early=others)
+    folded.tenant = tenant
     about: dict[str, Json] = {"event": fact.event.value, "id": fact.id, "status": fact.payment_status}
     upgrade = None if fact.foreign else match_payment(tenant, fact)
     if upgrade is None:
-        folded.note(NoteKind.PAYMENT, upgrade=None, foreign=fact.foreign, **about)
+        if not fact.foreign and fact.purpose in (None, PURPOSE):
+            folded.tenant = replace(tenant, early=(*others, fact)[-EARLY_REMEMBERED:])
+        if early is None:
+            folded.note(NoteKind.PAYMENT, upgrade=None, foreign=fact.foreign, **about)
         return
     folded.note(NoteKind.PAYMENT, upgrade=upgrade.id, foreign=False, **about)
     changed = apply_payment(upgrade, fact, now)
     if changed.state is State.PAID and not upgrade.open:
         rival = tenant.open_upgrade
-        if rival is not None and rival.state is State.AWAITING_APPROVAL:
+        if rival is not None and not rival.called:
             folded.put(rival, move(rival, State.CANCELLED, now, closing=Closing.NEED_GONE), "an earlier one was paid")
         elif rival is not None:
             # Two open upgrades are never allowed, not even for money that came late: the look that this event causes
             # finds the capacity, and the journal says whose money it was.
             changed = replace(upgrade, session=changed.session, paid_at=now, session_over=True)
+            folded.note(NoteKind.HINT, source=f"upgrade {upgrade.id} was paid after it had closed")
     folded.put(upgrade, changed, f"Stripe: {fact.event.value}")
 
 
-def match_payment(tenant: Tenant, fact: PaymentFact) -> Upgrade | None:
-    """The upgrade a payment event is about: an exact session first, newest first otherwise; None where none is."""
-    newest_first = tuple(reversed(tenant.upgrades))
-    exact = next((upgrade for upgrade in newest_first if upgrade.session == fact.session), None)
-    return exact or next((upgrade for upgrade in newest_first if concerns(upgrade, fact, tenant.id)), None)
+def match_payment(tenant: Tenant, fact: PaymentFact, *, exact: bool = False) -> Upgrade | None:
+    """The upgrade a payment event is about; None where there is none.
+
+    The session decides, then the proration, then, unless it is to be ``exact``, the tenant; of several upgrades that
+    fit the open one, then the newest.
+    """
+    candidates = sorted(reversed(tenant.upgrades), key=lambda upgrade: not upgrade.open)
+    for fits in (is_session_of, is_proration_of) if exact else (is_session_of, is_proration_of, may_be_of(tenant.id)):
+        for upgrade in candidates:
+            if fits(upgrade, fact):
+                return upgrade
+    return None
 
 
 def _operator(folded: Folded, fact: OperatorFact, now: int) -> None:
@@ -143,9 +168,16 @@ def _operator(folded: Folded, fact: OperatorFact, now: int) -> None:
         folded.put(upgrade, changed, f"operator: {fact.action.value}")
 
 
-def allowed(upgrade: Upgrade, action: OperatorAction) -> bool:
+def allowed(upgrade: Upgrade, action: OperatorAction, now: int) -> bool:
     """Whether an operator may take this action on an upgrade in its present state."""
-    return _decided(upgrade, action, 0) is not None
+    return _decided(upgrade, action, now) is not None
+
+
+def _overdue(upgrade: Upgrade, now: int) -> bool:
+    """Whether money has come, or is on its way, and nothing has come of it for so long that an operator may give up."""
+    if upgrade.state is State.AWAITING_PAYMENT:
+        return upgrade.completed_at is not None
+    return upgrade.state is State.PAID and upgrade.paid_at is not None and now >= upgrade.paid_at + PAID_DEADLINE
 
 
 def _decided(upgrade: Upgrade, action: OperatorAction, now: int) -> Upgrade | None:
@@ -161,12 +193,14 @@ def _decided(upgrade: Upgrade, action: OperatorAction, now: int) -> Upgrade | No
                 return move(upgrade, State.CANCELLED, now, closing=Closing.OPERATOR)
             if state is State.AWAITING_PAYMENT and upgrade.completed_at is None:
                 return replace(upgrade, closing=Closing.OPERATOR, stripe_after=0)
+            if _overdue(upgrade, now):
+                return move(upgrade, State.CANCELLED, now, closing=Closing.OPERATOR)
         case OperatorAction.RETRY:
-            if state is State.UNKNOWN:
-                return move(upgrade, State.FAILED, now, closing=Closing.OPERATOR, reason="given up by an operator",
-                            retried=True)  # fmt: skip
-            if state in (State.EXPIRED, State.FAILED, State.CANCELLED) and not upgrade.retried:
-                return replace(upgrade, retried=True)
+            if state is State.UNKNOWN or _overdue(upgrade, now):
+                given_up = move(upgrade, State.FAILED, now, closing=Closing.OPERATOR)
+                return replace(given_up, reason="given up by an operator", retried_at=now)
+            if state in (State.EXPIRED, State.FAILED, State.CANCELLED) and upgrade.retried_at is None:
+                return replace(upgrade, retried_at=now)
             if state is State.REQUESTING and upgrade.claim is None:
                 return replace(upgrade, retry_at=now)
     return None
@@ -225,9 +259,9 @@ def _session(folded: Folded, fact: SessionFact, now: int) -> None:
 
 def _allocate(folded: Folded, fact: AllocateFact, now: int) -> None:
     for user in fact.seated:
-        rosters.apply_allocation(folded.roster, Allocation(user, active=True, at=0))
-    done = fact.outcome is CallOutcome.STARTED and not fact.rejected and bool(fact.seated)
-    folded.tenant = replace(folded.tenant, repair_after=0 if done else now + MINUTE)
+        rosters.apply_seated(folded.roster, user)
+    # Crovver may say "seated" and still not list the user, under another spelling of its id, say.
+    folded.tenant = replace(folded.tenant, repair_after=0 if fact.complete else now + MINUTE)
     folded.note(
         NoteKind.OUTCOME, outcome=f"allocate {fact.outcome.value}", seated=len(fact.seated),
         rejected=len(fact.rejected), reason=fact.reason,

@@ -3,16 +3,17 @@
 from dataclasses import replace
 
 from worker.core.case import Case, Step
-from worker.core.effects import ExpireSession, FindSession, StartCheckout
+from worker.core.effects import CheckSession, ExpireSession, FindSession, StartCheckout
+from worker.core.policy import Mode
 from worker.core.tenant import Inputs, Rule
-from worker.core.times import MINUTE, SECOND
+from worker.core.times import HOUR, MINUTE, SECOND
 from worker.core.upgrade import Closing, State, Upgrade, expire, move
 
 CLAIM_TIMEOUT = 90 * SECOND
 """A claim older than this is nobody's any more: its call was given up on long before, and its outcome is unknown."""
 
-PAID_DEADLINE = 15 * MINUTE
-"""Paid for longer than this and still not applied: people must be told."""
+LEAST_HOLD_ABANDONED = 10 * MINUTE
+"""However short the hold: whoever claimed a call and went silent may have been stopped, and may go on and make it."""
 
 SUPERSEDE_AFTER = MINUTE
 """A checkout younger than this is not replaced by a larger one: a growing team would be sent link after link."""
@@ -37,12 +38,13 @@ def claim(upgrade: Upgrade, case: Case) -> Upgrade:
 def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
     """What time and a fresh look make of an open upgrade, and why: confirmed, expired, unknown, given up, withdrawn."""
     state, now = upgrade.state, case.now
-    called = state is not State.AWAITING_APPROVAL and not (state is State.REQUESTING and upgrade.claim is None)
+    called = upgrade.called
     if state is State.REQUESTING and upgrade.claim is not None:
         assert upgrade.claimed_at is not None
         if now < upgrade.claimed_at + CLAIM_TIMEOUT:
             return upgrade, ""
         upgrade = move(upgrade, State.UNKNOWN, now, reason="whoever made the call never said how it ended")
+        upgrade = replace(upgrade, abandoned=True)
         return upgrade, "the claim ran out"
     if not case.fresh or case.tenant.look is None:
         return upgrade, ""
@@ -55,7 +57,7 @@ def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
         size = case.policy.size(case.counts.needed)
         return replace(upgrade, new_capacity=size, needed=case.counts.needed), "the need changed"
     if state is State.UNKNOWN and upgrade.claimed_at is not None:
-        if now >= upgrade.claimed_at + case.policy.ambiguous_hold:
+        if now >= upgrade.claimed_at + hold(case, upgrade):
             return move(upgrade, State.FAILED, now, closing=Closing.HOLD_OVER), "the hold is over"
     elif state is State.AWAITING_PAYMENT and upgrade.completed_at is None:
         if upgrade.lifetime_over(now):
@@ -66,13 +68,21 @@ def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
     return upgrade, ""
 
 
+def hold(case: Case, upgrade: Upgrade) -> int:
+    """How long after its call an upgrade of unknown outcome bars another."""
+    return max(case.policy.ambiguous_hold, LEAST_HOLD_ABANDONED if upgrade.abandoned else 0)
+
+
 def _still_wanted(case: Case, upgrade: Upgrade, capacity: int) -> bool:
-    """Whether an upgrade that nobody has been asked to pay for should still go ahead."""
-    if not case.policy.lacks_room(case.counts.needed, capacity):
+    """Whether an upgrade that nobody has been asked to pay for should still go ahead under the policy of today."""
+    policy, needed = case.policy, case.counts.needed
+    if not policy.lacks_room(needed, capacity):
         return False
     if upgrade.approved_at is not None:
-        return upgrade.new_capacity > capacity
-    return not case.policy.beyond_cap(case.counts.needed) and case.policy.size(case.counts.needed) > capacity
+        return upgrade.new_capacity > capacity and (policy.cap is None or upgrade.new_capacity <= policy.cap)
+    if policy.mode is Mode.ALERT or (policy.mode is Mode.APPROVAL and upgrade.state is State.REQUESTING):
+        return False
+    return not policy.beyond_cap(needed) and policy.size(needed) > capacity
 
 
 def poll(since: int | None, now: int, at_most: int) -> int:
@@ -97,7 +107,7 @@ def pursue(case: Case, upgrade: Upgrade) -> Step:
             return Step(Rule.CALL_UNDER_WAY, look_at=upgrade.claimed_at + CLAIM_TIMEOUT, inputs=about)
         case State.UNKNOWN:
             assert upgrade.claimed_at is not None
-            look_at = min(poll(upgrade.claimed_at, now, MINUTE), upgrade.claimed_at + case.policy.ambiguous_hold)
+            look_at = min(poll(upgrade.claimed_at, now, MINUTE), upgrade.claimed_at + hold(case, upgrade))
             look_at = retry_at or max(look_at, now + SECOND)
             effect = None
             if case.powers.stripe_key and case.fresh and now >= upgrade.stripe_after:
@@ -133,7 +143,14 @@ def _await_payment(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
     about: Inputs = {"upgrade": upgrade.id, "size": upgrade.new_capacity}
     look_at = retry_at or poll(upgrade.requested_at, now, 5 * MINUTE)
     if upgrade.completed_at is not None:
-        return Step(Rule.PAYMENT_PROCESSING, None, None, look_at, about)
+        # A debit takes days, and the event that tells how it ended may be lost or not be subscribed to.
+        ask = (
+            case.powers.stripe_key
+            and upgrade.session is not None
+            and now >= max(upgrade.stripe_after, upgrade.completed_at + HOUR)
+        )
+        effect = CheckSession(upgrade.id, upgrade.session) if ask and upgrade.session else None
+        return Step(Rule.PAYMENT_PROCESSING, None, effect, look_at, about)
     capacity = case.tenant.look.summary.capacity_units
     old_enough = upgrade.requested_at is not None and now >= upgrade.requested_at + SUPERSEDE_AFTER
     if upgrade.closing is Closing.OPERATOR:
@@ -146,7 +163,9 @@ def _await_payment(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
         rule, closing = Rule.AWAITING_PAYMENT, Closing.NONE
     can = case.powers.stripe_key and case.fresh and upgrade.session is not None
     if rule is Rule.AWAITING_PAYMENT or not can:
-        return Step(Rule.AWAITING_PAYMENT, None, None, look_at, about)
+        # A wish to take it back that is no longer held must not stand when it ends by itself one day.
+        kept = replace(upgrade, closing=Closing.NONE) if case.fresh and closing is Closing.NONE else None
+        return Step(Rule.AWAITING_PAYMENT, kept, None, look_at, about)
     marked = replace(upgrade, closing=closing)
     if now < upgrade.stripe_after:
         return Step(rule, marked, None, min(look_at, upgrade.stripe_after), about)

@@ -25,14 +25,6 @@ class Seat(StrEnum):
     REMOVED = "removed"
 
 
-class Source(StrEnum):
-    """Where the newest fact about a user came from."""
-
-    EVENT = "event"
-    SNAPSHOT = "snapshot"
-    CROVVER = "crovver"
-
-
 class Standing(StrEnum):
     """The class an entry falls into."""
 
@@ -44,19 +36,37 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One user: the newest fact about it (``needs``, ``at``, ``id``, ``source``) and its seat in Crovver."""
+    """One user: the newest word of the host app about it, and its seat in Crovver.
 
-    needs: bool
-    at: int
-    id: str
-    source: Source
+    ``said`` is what the host app's newest fact, an event or a snapshot of ``(at, id)``, says of its seat; None where it
+    has never said anything. ``seat_at`` is the instant that Crovver's row speaks of. Both are kept, so that a row that
+    comes and goes never erases what the host app has said.
+    """
+
+    said: bool | None
+    at: int = 0
+    id: str = ""
     seat: Seat = Seat.NONE
+    seat_at: int = 0
     email: str | None = None
     name: str | None = None
 
     @property
     def key(self) -> Key:
-        return (self.at, self.id)
+        """When the host app last spoke."""
+        return NEVER if self.said is None else (self.at, self.id)
+
+    @property
+    def newest(self) -> Key:
+        """When anybody last spoke. A host fact of the same instant outranks a row, which carries no event id."""
+        return self.key if self.seat is Seat.NONE else max(self.key, (self.seat_at, ""))
+
+    @property
+    def needs(self) -> bool:
+        """Whether the newest fact says that it holds a seat."""
+        if self.newest > self.key:
+            return self.seat is Seat.ACTIVE
+        return bool(self.said)
 
     @property
     def standing(self) -> Standing:
@@ -142,23 +152,14 @@ def count(entries: Mapping[str, Entry]) -> Counts:
 
 
 def apply_user(roster: Roster, fact: UserFact) -> bool:
-    """Fold a user event. True where it was news; False where something as new is known already."""
-    known = roster.get(fact.user)
+    """Fold a user event. True where it was news; False where the host app has said something as new already."""
+    known = roster.get(fact.user) or Entry(None)
     key = (fact.at, fact.id)
-    if key <= roster.floor or (known is not None and key <= known.key):
+    if key <= max(roster.floor, known.key):
         return False
-    roster.put(
-        fact.user,
-        Entry(
-            needs=fact.membership is Membership.ADDED,
-            at=fact.at,
-            id=fact.id,
-            source=Source.EVENT,
-            seat=known.seat if known else Seat.NONE,
-            email=fact.email or (known.email if known else None),
-            name=fact.name or (known.name if known else None),
-        ),
-    )
+    said = fact.membership is Membership.ADDED
+    email, name = fact.email or known.email, fact.name or known.name
+    roster.put(fact.user, replace(known, said=said, at=fact.at, id=fact.id, email=email, name=name))
     return True
 
 
@@ -169,7 +170,7 @@ def removed_by(roster: Roster, fact: RosterFact) -> list[str]:
     return [
         user
         for user in roster.users()
-        if user not in named and (entry := roster.get(user)) is not None and entry.needs and entry.key < key
+        if user not in named and (entry := roster.get(user)) is not None and entry.needs and entry.newest < key
     ]
 
 
@@ -186,40 +187,35 @@ def apply_snapshot(roster: Roster, fact: RosterFact) -> bool:
     for user in removed_by(roster, fact):
         entry = roster.get(user)
         assert entry is not None
-        roster.put(user, replace(entry, needs=False, at=fact.at, id=fact.id, source=Source.SNAPSHOT))
+        roster.put(user, replace(entry, said=False, at=fact.at, id=fact.id))
     for named in fact.users:
-        known = roster.get(named.user)
-        email = named.email or (known.email if known else None)
-        name = named.name or (known.name if known else None)
-        if known is None:
-            entry = Entry(True, fact.at, fact.id, Source.SNAPSHOT, email=email, name=name)
-        elif known.key < key:
-            entry = replace(known, needs=True, at=fact.at, id=fact.id, source=Source.SNAPSHOT, email=email, name=name)
-        else:
-            entry = replace(known, email=email, name=name)
+        known = roster.get(named.user) or Entry(None)
+        entry = replace(known, email=named.email or known.email, name=named.name or known.name)
+        if known.key < key:
+            entry = replace(entry, said=True, at=fact.at, id=fact.id)
         roster.put(named.user, entry)
     roster.floor = key
     return True
 
 
 def apply_allocation(roster: Roster, row: Allocation) -> None:
-    """Fold a row of Crovver's list: what it shows of the seat, and, where nothing newer is known, who needs one.
-
-    A host event of the same instant outranks the row, which carries no event id; of two readings of the same row the
-    later one counts.
-    """
-    known = roster.get(row.user)
-    seat = Seat.ACTIVE if row.active else Seat.REMOVED
-    key: Key = (row.at, "")
-    overruled = key <= roster.floor or (known is not None and key < known.key)
-    if not overruled:
-        entry = Entry(row.active, row.at, "", Source.CROVVER, seat, row.email, row.name)
-    elif known is None:
+    """Fold a row of Crovver's list. Of two readings the later one counts; whether it speaks for the user's need depends
+    on what the host app has said since."""
+    known = roster.get(row.user) or Entry(None)
+    if known.key < roster.floor:
+        # Whoever a snapshot named has a word as new as the snapshot: this user was not named.
         at, ident = roster.floor
-        entry = Entry(False, at, ident, Source.SNAPSHOT, seat, row.email, row.name)
-    else:
-        entry = replace(known, seat=seat, email=known.email or row.email, name=known.name or row.name)
-    roster.put(row.user, entry)
+        known = replace(known, said=False, at=at, id=ident)
+    seat = Seat.ACTIVE if row.active else Seat.REMOVED
+    email, name = known.email or row.email, known.name or row.name
+    roster.put(row.user, replace(known, seat=seat, seat_at=row.at, email=email, name=name))
+
+
+def apply_seated(roster: Roster, user: str) -> None:
+    """Crovver has said that it seated a user on our own call: a consequence of a need, not a new fact about it."""
+    known = roster.get(user)
+    if known is not None:
+        roster.put(user, replace(known, seat=Seat.ACTIVE, seat_at=known.at))
 
 
 def apply_absence(roster: Roster, listed: frozenset[str]) -> None:
@@ -228,4 +224,4 @@ def apply_absence(roster: Roster, listed: frozenset[str]) -> None:
         entry = roster.get(user)
         if entry is None or user in listed or entry.seat is Seat.NONE:
             continue
-        roster.put(user, None if entry.source is Source.CROVVER else replace(entry, seat=Seat.NONE))
+        roster.put(user, None if entry.said is None else replace(entry, seat=Seat.NONE, seat_at=0))

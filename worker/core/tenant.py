@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from worker.core.allocation import Summary
+from worker.core.facts import PaymentFact
 from worker.core.policy import Policy
 from worker.core.roster import NEVER, Counts, Key
 from worker.core.upgrade import State, Upgrade
@@ -112,7 +113,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One tenant's record. ``upgrades`` are oldest first; at most one is open."""
+    """One tenant's record. ``upgrades`` are oldest first; at most one is open.
+
+    ``early`` are payment events that fitted no upgrade when they came, and may fit one whose answer is still to come.
+    """
 
     id: str
     look: Look | None = None
@@ -121,6 +125,7 @@ class Tenant:
     upgrades: tuple[Upgrade, ...] = ()
     decision: Decision | None = None
     payments_seen: tuple[str, ...] = ()
+    early: tuple[PaymentFact, ...] = ()
     reconciled_at: int | None = None
     repair_after: int = 0
 
@@ -196,7 +201,7 @@ def asks_in_a_row(tenant: Tenant) -> int:
     """Upgrades that came to nothing since the last success or operator decision."""
     asks = 0
     for upgrade in reversed(tenant.upgrades):
-        if upgrade.state not in (State.EXPIRED, State.FAILED) or upgrade.retried:
+        if upgrade.state not in (State.EXPIRED, State.FAILED) or upgrade.retried_at is not None:
             break
         asks += upgrade.counts_as_ask
     return asks

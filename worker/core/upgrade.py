@@ -4,16 +4,23 @@ State only moves forward. What closed an upgrade stays true, with one exception 
 arrives for a closed upgrade reopens it as paid, because someone has paid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from worker.core.checkout import Checkout
 from worker.core.facts import PaymentEvent, PaymentFact
-from worker.core.times import DAY, HOUR
+from worker.core.times import DAY, HOUR, MINUTE
 
 CHECKOUT_LIFETIME = DAY + HOUR
 """A Stripe Checkout Session lives 24 hours at most; an hour of margin for clocks and late webhooks."""
+
+
+CLOCKS_DIFFER = 10 * MINUTE
+"""By how much Stripe's clock and the store's may differ."""
+
+PAID_DEADLINE = 15 * MINUTE
+"""Paid for longer than this and still not applied: people must be told."""
 
 
 class State(StrEnum):
@@ -42,13 +49,13 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.UNKNOWN: frozenset(State) - {State.UNKNOWN, State.REQUESTING, State.AWAITING_APPROVAL},
     State.AWAITING_PAYMENT: frozenset({State.PAID}) | CLOSED,
     State.INVOICED: frozenset({State.PAID}) | CLOSED,
-    State.PAID: frozenset({State.CONFIRMED}),
+    State.PAID: frozenset({State.CONFIRMED, State.FAILED, State.CANCELLED}),
     State.CONFIRMED: frozenset(),
     State.EXPIRED: frozenset({State.PAID}),
     State.FAILED: frozenset({State.PAID}),
     State.CANCELLED: frozenset({State.PAID}),
 }
-"""Every legal move. Anything else is a bug, and asserted against."""
+"""Every legal move. Anything else is a bug, and asserted against. Only an operator gives up what was paid."""
 
 
 class Closing(StrEnum):
@@ -72,6 +79,7 @@ class Upgrade:
 
     ``claim`` names the one caller that may make the checkout call; it is saved before the call is made. A
     ``requesting`` upgrade without a claim has provably not reached Crovver and may be claimed again at ``retry_at``.
+    An ``abandoned`` one was claimed by someone who never said how the call ended, and may even now be making it.
     """
 
     id: str
@@ -96,7 +104,8 @@ class Upgrade:
     reason: str | None = None
     session_over: bool = False
     stripe_after: int = 0
-    retried: bool = False
+    retried_at: int | None = None
+    abandoned: bool = False
 
     @property
     def open(self) -> bool:
@@ -107,16 +116,27 @@ class Upgrade:
         """Crovver answered with an invoice: no Stripe event will ever tell of it."""
         return self.checkout is not None and not self.checkout.requires_payment
 
-    @property
-    def link_dead(self) -> bool:
-        """Nobody can pay this upgrade any more, as far as can be known without asking Stripe."""
-        never_held = (Closing.REFUSED, Closing.NOT_SENT, Closing.HOLD_OVER)
-        return self.session_over or self.requested_at is None or self.closing in never_held
+    def payable(self, now: int) -> bool:
+        """Whether money may still come for this upgrade, as far as can be known without asking Stripe.
+
+        An invoice stays payable, and a debit that is on its way may arrive, however old they are.
+        """
+        if self.session_over or self.requested_at is None:
+            return False
+        if self.closing in (Closing.REFUSED, Closing.NOT_SENT, Closing.HOLD_OVER):
+            return False
+        processing = self.completed_at is not None and self.paid_at is None
+        return self.invoiced or processing or not self.lifetime_over(now)
 
     @property
     def counts_as_ask(self) -> bool:
         """Someone was asked to pay and did not, or Crovver refused: what must not go on for ever."""
         return self.closing not in (Closing.SUPERSEDED, Closing.NEED_GONE, Closing.NOT_SENT)
+
+    @property
+    def called(self) -> bool:
+        """Crovver has been asked, or is being asked at this moment."""
+        return self.state is not State.AWAITING_APPROVAL and not (self.state is State.REQUESTING and self.claim is None)
 
     def lifetime_over(self, now: int) -> bool:
         """The hosted checkout cannot be open any longer, even if no webhook said so."""
@@ -144,21 +164,35 @@ def answer(upgrade: Upgrade, checkout: Checkout, at: int) -> Upgrade:
     return known
 
 
-def concerns(upgrade: Upgrade, payment: PaymentFact, tenant: str) -> bool:
-    """Whether a payment event is about this upgrade.
+def is_session_of(upgrade: Upgrade, payment: PaymentFact) -> bool:
+    """The event names the upgrade's very session."""
+    return upgrade.session == payment.session
 
-    By session id first, then by the proration id among the event's references. By the tenant id only while the session
-    is not known (the answer is not in, or was lost), and never for an event that says it is about something else.
-    """
-    if upgrade.session == payment.session:
-        return True
-    if payment.purpose not in (None, PURPOSE):
-        return False
+
+def is_proration_of(upgrade: Upgrade, payment: PaymentFact) -> bool:
+    """The event refers to the upgrade's proration."""
     proration = upgrade.checkout.proration_id if upgrade.checkout else None
-    if proration is not None and proration in payment.references:
-        return True
-    called = upgrade.state in (State.REQUESTING, State.UNKNOWN, State.AWAITING_PAYMENT) and upgrade.requested_at
-    return bool(called) and upgrade.session is None and tenant in payment.references
+    return payment.purpose in (None, PURPOSE) and proration is not None and proration in payment.references
+
+
+def may_be_of(tenant: str) -> Callable[[Upgrade, PaymentFact], bool]:
+    """Whether an event that refers to the tenant alone is about an upgrade of it whose session is not known.
+
+    The tenant does not say which of its checkouts it was. So only a completed one counts, and only one that was
+    completed after the call was made: money that came is never forgotten, but that some checkout has ended or failed is
+    no news of this one.
+    """
+
+    def fits(upgrade: Upgrade, payment: PaymentFact) -> bool:
+        if upgrade.requested_at is None or upgrade.session is not None or tenant not in payment.references:
+            return False
+        if payment.purpose not in (None, PURPOSE):
+            return False
+        if payment.at and payment.at < upgrade.requested_at - CLOCKS_DIFFER:
+            return False
+        return payment.settles or (payment.event is PaymentEvent.COMPLETED and upgrade.open)
+
+    return fits
 
 
 def apply_payment(upgrade: Upgrade, payment: PaymentFact, now: int) -> Upgrade:
@@ -169,11 +203,13 @@ def apply_payment(upgrade: Upgrade, payment: PaymentFact, now: int) -> Upgrade:
             return move(known, State.PAID, now, session_over=True)
         return known
     if payment.event is PaymentEvent.COMPLETED:
+        if known.state in (State.REQUESTING, State.UNKNOWN):
+            known = move(known, State.AWAITING_PAYMENT, now)
         return replace(known, completed_at=known.completed_at or now)
     waiting = known.state in (State.REQUESTING, State.UNKNOWN, State.AWAITING_PAYMENT)
     if payment.event is PaymentEvent.ASYNC_FAILED:
         if waiting:
-            failed = move(known, State.FAILED, now, closing=Closing.PAYMENT_FAILED, session_over=True, claim=None)
+            failed = move(known, State.FAILED, now, closing=Closing.PAYMENT_FAILED, session_over=True)
             return replace(failed, reason="the payment failed")
         return replace(known, session_over=True)
     if waiting and known.completed_at is None:
@@ -185,4 +221,4 @@ def expire(upgrade: Upgrade, now: int) -> Upgrade:
     """The hosted checkout is over unpaid: expired, or cancelled where an operator had asked for that."""
     to = State.CANCELLED if upgrade.closing is Closing.OPERATOR else State.EXPIRED
     closing = upgrade.closing or Closing.SESSION_EXPIRED
-    return move(upgrade, to, now, closing=closing, session_over=True, claim=None)
+    return move(upgrade, to, now, closing=closing, session_over=True)

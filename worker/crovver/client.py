@@ -91,8 +91,12 @@ class CrovverClient:
         plan_id: str | None = None,
         success_url: str | None = None,
         cancel_url: str | None = None,
+        still_wanted: Callable[[], bool] | None = None,
     ) -> Checkout:
         """Start a payable checkout, or an invoice, for a larger capacity (seed 003). Sent at most once, never retried.
+
+        ``still_wanted`` is asked right before sending, after any wait for a free slot and the fleet's rate; where it
+        says no, nothing is sent.
 
         Raises:
             NotSent, OutcomeUnknown, Refused
@@ -105,6 +109,7 @@ class CrovverClient:
             self._credentials.checkout_query,
             body,
             lambda answer: answers.checkout(answer.body),
+            still_wanted,
         )
 
     async def bulk_allocate(
@@ -159,11 +164,12 @@ class CrovverClient:
         query: Mapping[str, str],
         body: Mapping[str, object],
         parse: Callable[[Answer], Read],
+        still_wanted: Callable[[], bool] | None = None,
     ) -> Read:
         judge = Judge(tenant=tenant, endpoint=endpoint, writes=True, credentials=self._credentials)
         target = _target(endpoint, query, judge)
         content = json.dumps(body).encode()
-        return await self._once(endpoint, judge, lambda: self._transport.post(target, content), parse)
+        return await self._once(endpoint, judge, lambda: self._transport.post(target, content), parse, still_wanted)
 
     async def _once(
         self,
@@ -171,9 +177,12 @@ class CrovverClient:
         judge: Judge,
         send: Callable[[], Awaitable[Answer]],
         parse: Callable[[Answer], Read],
+        still_wanted: Callable[[], bool] | None = None,
     ) -> Read:
         async with self._slots:
             await self._limiter.acquire()
+            if still_wanted is not None and not still_wanted():
+                raise judge.unsent("it was not wanted any more when its turn came")
             started = time.monotonic()
             outcome, status = "cancelled", None
             try:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from worker.core.effects import Allocate, Effect, ExpireSession, FindSession, StartCheckout
+from worker.core.decide import ALLOCATE_AT_ONCE
+from worker.core.effects import Allocate, CheckSession, Effect, ExpireSession, FindSession, StartCheckout
 from worker.core.facts import AllocateFact, CallOutcome, CheckoutFact, Fact, SessionFact
 from worker.core.fold import payment_of_session
 from worker.core.tenant import Tenant
-from worker.core.times import MINUTE, SECOND
+from worker.core.times import HOUR, MINUTE, SECOND
 from worker.core.upgrade import PURPOSE
 from worker.crovver.errors import CrovverError, NotSent, OutcomeUnknown, Refused
 from worker.engine.ports import Ports
@@ -18,17 +19,21 @@ from worker.store.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
+SETTLED = ("paid", "no_payment_required")
 
-async def act(ports: Ports, tenant: Tenant, effect: Effect, now: int, saved_at: float) -> Sequence[Fact]:
+
+async def act(ports: Ports, tenant: Tenant, effect: Effect, now: int, decided_at: float) -> Sequence[Fact]:
     """Carry out an effect. Never raises for what the outside world does: that is what the facts tell.
 
-    ``saved_at`` is the engine's monotonic time at which the verdict had been saved.
+    ``decided_at`` is the engine's monotonic time of the verdict, and so of its claim.
     """
     match effect:
         case StartCheckout():
-            return [await _start_checkout(ports, tenant, effect, now, saved_at)]
+            return [await _start_checkout(ports, tenant, effect, now, decided_at)]
         case ExpireSession():
             return [await _expire_session(ports, tenant, effect, now)]
+        case CheckSession():
+            return [await _check_session(ports, tenant, effect, now)]
         case FindSession():
             return [await _find_session(ports, tenant, effect, now)]
         case Allocate():
@@ -36,15 +41,17 @@ async def act(ports: Ports, tenant: Tenant, effect: Effect, now: int, saved_at: 
 
 
 async def _start_checkout(
-    ports: Ports, tenant: Tenant, effect: StartCheckout, now: int, saved_at: float
+    ports: Ports, tenant: Tenant, effect: StartCheckout, now: int, decided_at: float
 ) -> CheckoutFact:
     def ended(outcome: CallOutcome, reason: str | None = None, wait: int | None = None) -> CheckoutFact:
         ident = ports.new_id("out")
         return CheckoutFact(effect.upgrade, effect.claim, outcome, now, ident, reason=reason, retry_after=wait)
 
-    if ports.monotonic() - saved_at > ports.pace.claim_use_seconds:
-        # This process stood still after it had claimed. By now others may count the claim as run out: don't use it.
-        return ended(CallOutcome.NOT_SENT, "the worker was held up before it could call")
+    def claim_is_fresh() -> bool:
+        # A process may stand still after it has claimed, or wait long for its turn under the fleet's rate. Others count
+        # a claim that old as run out, so it must not be used: this is asked right before the call is sent.
+        return ports.monotonic() - decided_at <= ports.pace.claim_use_seconds
+
     options = ports.checkout
     try:
         checkout = await ports.crovver.proration_checkout(
@@ -53,6 +60,7 @@ async def _start_checkout(
             plan_id=options.plan_id,
             success_url=options.success_url,
             cancel_url=options.cancel_url,
+            still_wanted=claim_is_fresh,
         )
     except NotSent as error:
         return ended(CallOutcome.NOT_SENT, str(error), (error.retry_after or 0) * SECOND)
@@ -80,6 +88,17 @@ async def _expire_session(ports: Ports, tenant: Tenant, effect: ExpireSession, n
     return SessionFact(effect.upgrade, now, ports.new_id("out"), open=False, session=effect.session)
 
 
+async def _check_session(ports: Ports, tenant: Tenant, effect: CheckSession, now: int) -> Fact:
+    assert ports.sessions is not None
+    try:
+        state = await ports.sessions.get(effect.session)
+    except PaymentsError as error:
+        return _no_answer(ports, tenant, effect.upgrade, error, now)
+    if state.status == "complete" and state.payment_status not in SETTLED:
+        return SessionFact(effect.upgrade, now, ports.new_id("out"), retry_after=HOUR)
+    return _found(ports, tenant, effect.upgrade, state, now)
+
+
 async def _find_session(ports: Ports, tenant: Tenant, effect: FindSession, now: int) -> Fact:
     assert ports.sessions is not None
     try:
@@ -96,7 +115,7 @@ async def _find_session(ports: Ports, tenant: Tenant, effect: FindSession, now: 
 def _found(ports: Ports, tenant: Tenant, upgrade: str, state: SessionState, now: int) -> Fact:
     """What Stripe shows of a session, as the fact a webhook would have been."""
     if state.status == "complete":
-        paid = state.payment_status in ("paid", "no_payment_required")
+        paid = state.payment_status in SETTLED
         return payment_of_session(state.id, paid, now, tenant.id)
     return SessionFact(upgrade, now, ports.new_id("out"), open=state.status == "open", session=state.id, url=state.url)
 
@@ -115,4 +134,6 @@ async def _allocate(ports: Ports, tenant: Tenant, effect: Allocate, now: int) ->
         return AllocateFact(CallOutcome.REFUSED, now, ident, reason=error.message)
     except CrovverError as error:
         return AllocateFact(CallOutcome.UNKNOWN, now, ident, reason=str(error))
-    return AllocateFact(CallOutcome.STARTED, now, ident, (*done.allocated, *done.skipped), done.rejected)
+    complete = len(effect.users) == ALLOCATE_AT_ONCE and {user.user for user in effect.users} == set(done.allocated)
+    seated = (*done.allocated, *done.skipped)
+    return AllocateFact(CallOutcome.STARTED, now, ident, seated, done.rejected, complete=complete)

@@ -99,7 +99,8 @@ async def _read(ports: Ports, loaded: Loaded, roster: Roster) -> tuple[Look | No
 async def _apply(ports: Ports, loaded: Loaded, roster: Roster, rows: tuple[Allocation, ...]) -> None:
     await know(ports, loaded, roster, (row.user for row in rows))
     for row in rows:
-        rosters.apply_allocation(roster, row)
+        # A row from the future would outrank every event until then.
+        rosters.apply_allocation(roster, row if row.at <= loaded.now else replace(row, at=loaded.now))
 
 
 def _failed(ports: Ports, tenant: Tenant, error: CrovverError, now: int) -> Observed:

@@ -28,6 +28,7 @@ class Crovver(Protocol):
         plan_id: str | None = None,
         success_url: str | None = None,
         cancel_url: str | None = None,
+        still_wanted: Callable[[], bool] | None = None,
     ) -> Checkout: ...
 
     async def bulk_allocate(
@@ -62,7 +63,6 @@ class Pace:
     walk_every: int = 6 * HOUR
     claim_use_seconds: float = 45.0
     save_seconds: float = 30.0
-    deliver_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Load state and inbox, observe Crovver, fold the facts, decide, save in one write
 brings becomes a fact of its own, so that the next pass, here or in another worker, starts from what is saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -12,17 +12,19 @@ import structlog
 from worker.core.case import Case, Verdict
 from worker.core.decide import ALLOCATE_AT_ONCE, decide
 from worker.core.effects import StartCheckout
-from worker.core.facts import CheckoutFact, Fact, HintFact, RosterFact, RosterUser, UserFact
+from worker.core.facts import AllocateFact, CheckoutFact, Fact, HintFact, RosterFact, RosterUser, UserFact
 from worker.core.fold import fold
 from worker.core.journal import Json, Note, NoteKind
 from worker.core.roster import Roster, Standing
 from worker.core.tenant import Rule, Tenant, TroubleKind, status
+from worker.core.times import SECOND
 from worker.core.upgrade import State
 from worker.engine.act import act
 from worker.engine.look import Observed, know, know_all, observe
 from worker.engine.ports import Ports
 from worker.store.errors import StoreUnavailable
 from worker.store.interface import Commit, Loaded, Wake
+from worker.store.matching import is_of_no_other
 
 log = structlog.get_logger(__name__)
 
@@ -75,9 +77,12 @@ class Reconciler:
         now = 0
         last: tuple[Verdict, Prepared] | None = None
         for number in range(1, MOST_PASSES + 1):
+            started = self.ports.monotonic()
             loaded = await self.ports.store.load(wake.tenant)
-            now = loaded.now
-            prepared = await self._prepare(loaded, look=look)
+            # While more facts wait than one pass takes, neither a look nor a purchase would rest on all of them.
+            all_in = loaded.pending <= loaded.read
+            prepared = await self._prepare(loaded, started, look=look and all_in)
+            now = prepared.now
             verdict = await self._decide_and_save(loaded, prepared, patient=number <= PASSES_THAT_WAIT_FOR_QUIET)
             if verdict is None:
                 look = True
@@ -85,23 +90,24 @@ class Reconciler:
                 continue
             last = verdict, prepared
             if verdict.effect is not None:
-                await self._act(wake, verdict, loaded.now)
+                await self._act(verdict, now, prepared.decided_at)
                 look = not isinstance(verdict.effect, StartCheckout)
-            elif loaded.pending <= loaded.read and (prepared.looked or verdict.look_at > loaded.now):
+            elif all_in and (prepared.looked or verdict.look_at > now):
                 await self._finish(wake, verdict, prepared)
                 return Done(verdict, number)
             else:
-                look = verdict.look_at <= loaded.now
+                look = look or verdict.look_at <= now
         if last is not None:
             await self._finish(wake, replace(last[0], look_at=now), last[1])
         return Done(last[0] if last else None, MOST_PASSES)
 
-    async def _prepare(self, loaded: Loaded, *, look: bool) -> "Prepared":
+    async def _prepare(self, loaded: Loaded, started: float, *, look: bool) -> "Prepared":
         """Everything a decision rests on: the looked-at record, and a roster that has every entry it needs."""
         ports, tenant = self.ports, loaded.tenant
         roster = Roster(loaded.counts, dict(loaded.entries), floor=tenant.floor)
         facts = [*loaded.facts, *await self._parked(tenant)]
-        users = (fact.user for fact in facts if isinstance(fact, UserFact))
+        users = [fact.user for fact in facts if isinstance(fact, UserFact)]
+        users += [user for fact in facts if isinstance(fact, AllocateFact) for user in fact.seated]
         await know(ports, loaded, roster, users)
         if any(isinstance(fact, RosterFact) for fact in facts):
             await know_all(ports, loaded, roster)
@@ -110,7 +116,10 @@ class Reconciler:
             looked = True
         else:
             observed, looked = Observed(tenant, fresh=False), look
-        folded = fold(observed.tenant, roster, facts, loaded.now)
+        # The look may have taken long; a claim must not be born old.
+        decided_at = self.ports.monotonic()
+        now = loaded.now + round((decided_at - started) * SECOND)
+        folded = fold(observed.tenant, roster, facts, now)
         notes = [*observed.notes, *folded.notes]
         if loaded.unreadable:
             log.error(
@@ -119,14 +128,15 @@ class Reconciler:
             notes.append(
                 Note(NoteKind.HINT, {"source": f"{len(loaded.unreadable)} facts that this release can't read"})
             )
-        return Prepared(folded.tenant, roster, notes, observed.fresh, looked)
+        return Prepared(folded.tenant, roster, notes, now, decided_at, observed.fresh, looked)
 
     async def _parked(self, tenant: Tenant) -> Sequence[Fact]:
         """Payment events that came before the tenant or its checkout was known, as long as one may be missing."""
         upgrade = tenant.open_upgrade
         if upgrade is None or upgrade.state not in (State.REQUESTING, State.UNKNOWN):
             return []
-        return await self.ports.store.parked_for([tenant.id])
+        store = self.ports.store
+        return [fact for fact in await store.parked_for([tenant.id]) if await is_of_no_other(store, fact, tenant.id)]
 
     async def _decide_and_save(self, loaded: Loaded, prepared: "Prepared", *, patient: bool) -> Verdict | None:
         """The verdict, saved; None where it could not be saved because someone else has, or newer facts have come."""
@@ -135,7 +145,7 @@ class Reconciler:
             Case(
                 tenant=prepared.tenant,
                 counts=roster.counts(),
-                now=loaded.now,
+                now=prepared.now,
                 policy=ports.policy,
                 powers=ports.powers,
                 fresh=prepared.fresh,
@@ -145,8 +155,8 @@ class Reconciler:
             )
         )
         buys = isinstance(verdict.effect, StartCheckout)
-        reconciled_at = loaded.now if prepared.fresh else verdict.tenant.reconciled_at
-        verdict = replace(verdict, tenant=replace(verdict.tenant, reconciled_at=reconciled_at or loaded.now))
+        reconciled_at = prepared.now if prepared.fresh else verdict.tenant.reconciled_at
+        verdict = replace(verdict, tenant=replace(verdict.tenant, reconciled_at=reconciled_at or prepared.now))
         notes = [*prepared.notes, *verdict.notes]
         if isinstance(verdict.effect, StartCheckout):
             call: dict[str, Json] = {"upgrade": verdict.effect.upgrade, "new_capacity": verdict.effect.new_capacity}
@@ -159,12 +169,15 @@ class Reconciler:
             changes=roster.changes,
             notes=notes,
             set_aside=loaded.unreadable,
-            at=loaded.now,
+            at=prepared.now,
             unless_newer=buys and patient,
             durable=buys,
         )
         if not await self._save(commit):
             return None
+        # A session that a webhook, not an answer, told of: what Stripe says next may name nothing else.
+        if learned := _sessions(verdict.tenant) - _sessions(loaded.tenant):
+            await self._deliver(verdict.tenant, (), learned)
         self._tell(loaded.tenant, verdict)
         return verdict
 
@@ -193,30 +206,31 @@ class Reconciler:
             await ports.sleep(wait)
             wait = min(wait * 2, 1.0)
 
-    async def _act(self, wake: Wake, verdict: Verdict, now: int) -> None:
-        """Carry the effect out, and have its outcome in the inbox before anything else happens here."""
+    async def _act(self, verdict: Verdict, now: int, decided_at: float) -> None:
+        """Carry the effect out, and have its outcome in the inbox before anything else happens here.
+
+        However long the store is away: the outcome may be the only copy of a link that can be paid.
+        """
         assert verdict.effect is not None
         ports, tenant = self.ports, verdict.tenant
-        saved_at = ports.monotonic()
-        facts = await act(ports, tenant, verdict.effect, now, saved_at)
-        started, wait = ports.monotonic(), 0.05
+        facts = await act(ports, tenant, verdict.effect, now, decided_at)
+        wait = 0.05
         while True:
             try:
-                return await self._deliver(tenant, facts)
-            except StoreUnavailable:
-                if ports.monotonic() - started > ports.pace.deliver_seconds:
-                    raise
+                return await self._deliver(tenant, facts, [name for fact in facts for name in _names(fact)])
+            except StoreUnavailable as error:
+                log.warning("an outcome waits for the store", tenant=tenant.id, reason=str(error))
             await ports.sleep(wait)
             wait = min(wait * 2, 1.0)
 
-    async def _deliver(self, tenant: Tenant, facts: Sequence[Fact]) -> None:
-        """Put outcomes in the inbox, with what Stripe has said early about the checkouts they name. Repeatable."""
+    async def _deliver(self, tenant: Tenant, facts: Sequence[Fact], names: Collection[str]) -> None:
+        """Put outcomes in the inbox, with what Stripe has said early about the checkouts of these names. Repeatable."""
         store = self.ports.store
-        names = [name for fact in facts for name in _names(fact)]
         if names:
             await store.link_checkout(names, tenant.id)
         early = await store.parked_for(names) if names else []
-        await store.append({tenant.id: [*facts, *early]})
+        if facts or early:
+            await store.append({tenant.id: [*facts, *early]}, bounded=False)
         await store.unpark(fact.id for fact in early)
 
     async def _finish(self, wake: Wake, verdict: Verdict, prepared: "Prepared") -> None:
@@ -241,13 +255,20 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A tenant ready to be decided on. ``looked`` says that looking (again) now would tell nothing new."""
+    """A tenant ready to be decided on at ``now``. ``looked`` says that looking (again) would tell nothing new."""
 
     tenant: Tenant
     roster: Roster
     notes: list[Note]
+    now: int
+    decided_at: float
     fresh: bool
     looked: bool
+
+
+def _sessions(tenant: Tenant) -> set[str]:
+    """The checkout sessions that a tenant's record knows of."""
+    return {upgrade.session for upgrade in tenant.upgrades if upgrade.session is not None}
 
 
 def _waits(loaded: Loaded, facts: Sequence[Fact]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from worker.core.facts import PaymentFact
-from worker.store.codec import decode_fact, encode_fact
+from worker.store.codec import Unreadable, decode_fact, encode_fact
 from worker.store.interface import ParkedPayment
 from worker.store.room import RedisRoom, text
 from worker.store.scripts import Arg, Call, command
@@ -38,8 +38,8 @@ class Checkouts(RedisRoom):
     async def parked_for(self, names: Iterable[str]) -> list[PaymentFact]:
         args = [self.keys.parked("by:"), *names]
         reply = await self.scripts.run(Call("parked_for", [self.keys.parked("events")], args))
-        facts = [decode_fact(item) for item in reply[1::2]]
-        return [fact for fact in facts if isinstance(fact, PaymentFact)]
+        facts = [_payment(item) for item in reply[1::2]]
+        return [fact for fact in facts if fact is not None]
 
     async def parked(self, limit: int) -> list[ParkedPayment]:
         reply = await self.scripts.run(command("ZRANGE", self.keys.parked("since"), 0, max(limit - 1, 0)))
@@ -54,8 +54,8 @@ class Checkouts(RedisRoom):
         )
         found = []
         for item, score in zip(facts, since, strict=True):
-            fact = decode_fact(item) if item is not None else None
-            if isinstance(fact, PaymentFact) and score is not None:
+            fact = _payment(item)
+            if fact is not None and score is not None:
                 found.append(ParkedPayment(fact, int(float(score))))
         return found
 
@@ -68,3 +68,12 @@ class Checkouts(RedisRoom):
                     command("ZREM", self.keys.parked("since"), *ids),
                 ]
             )
+
+
+def _payment(item: bytes | None) -> PaymentFact | None:
+    """The parked event, None where it is gone or another release's: it stays until it is too old."""
+    try:
+        fact = decode_fact(item) if item is not None else None
+    except Unreadable:
+        return None
+    return fact if isinstance(fact, PaymentFact) else None

@@ -22,7 +22,7 @@ from worker.core.facts import (
     UserFact,
 )
 from worker.core.journal import Json, Note
-from worker.core.roster import Entry, Seat, Source
+from worker.core.roster import Entry, Seat
 from worker.core.tenant import Tenant
 
 _TENANT: TypeAdapter[Tenant] = TypeAdapter(Tenant)
@@ -33,8 +33,8 @@ _OTHERS: dict[str, TypeAdapter[Any]] = {
 _ADDED = {True: Membership.ADDED, False: Membership.REMOVED}
 _SEATS = {"a": Seat.ACTIVE, "r": Seat.REMOVED, "-": Seat.NONE}
 _SEAT_MARKS = {seat: mark for mark, seat in _SEATS.items()}
-_SOURCES = {"e": Source.EVENT, "s": Source.SNAPSHOT, "c": Source.CROVVER}
-_SOURCE_MARKS = {source: mark for mark, source in _SOURCES.items()}
+_SAID = {"+": True, "-": False, "?": None}
+_SAID_MARKS = {said: mark for mark, said in _SAID.items()}
 
 
 class Unreadable(ValueError):
@@ -71,8 +71,8 @@ def decode_fact(data: bytes) -> Fact:
 
 
 def encode_entry(entry: Entry) -> bytes:
-    marks = ("+" if entry.needs else "-") + _SOURCE_MARKS[entry.source] + _SEAT_MARKS[entry.seat]
-    return _dump([marks, entry.at, entry.id, entry.email, entry.name])
+    marks = _SAID_MARKS[entry.said] + _SEAT_MARKS[entry.seat]
+    return _dump([marks, entry.at, entry.id, entry.seat_at, entry.email, entry.name])
 
 
 def decode_entry(data: bytes) -> Entry:
@@ -82,8 +82,8 @@ def decode_entry(data: bytes) -> Entry:
         Unreadable: it is not one this release knows.
     """
     try:
-        marks, at, ident, email, name = json.loads(data)
-        return Entry(marks[0] == "+", int(at), ident, _SOURCES[marks[1]], _SEATS[marks[2]], email, name)
+        marks, at, ident, seat_at, email, name = json.loads(data)
+        return Entry(_SAID[marks[0]], int(at), ident, _SEATS[marks[1]], int(seat_at), email, name)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Unreadable("a roster entry is not readable by this release") from error
 

@@ -36,13 +36,17 @@ def check_appended(tenants: Sequence[str], replies: Sequence[object], limit: int
             raise InboxFull(tenant, limit)
 
 
+UNBOUNDED = 2**40
+"""More facts than any server holds."""
+
+
 class Inboxes(RedisRoom):
     """The inboxes in Redis."""
 
     inbox_limit = INBOX_LIMIT
 
-    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0) -> None:
-        calls = append_calls(self.keys, facts, settle, self.inbox_limit)
+    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True) -> None:
+        calls = append_calls(self.keys, facts, settle, self.inbox_limit if bounded else UNBOUNDED)
         if self.scripts.clustered:
             replies = [*await self.scripts.batch(calls[:-1]), await self.scripts.run(calls[-1])]
         else:

@@ -124,8 +124,10 @@ class Store(Protocol):
     async def now(self) -> int:
         """The store's clock."""
 
-    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0) -> None:
+    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True) -> None:
         """Put facts in their tenants' inboxes and make the tenants due ``settle`` from now.
+
+        ``bounded`` False takes facts that nobody could send again, whatever the inbox holds.
 
         Raises:
             InboxFull: a tenant's inbox is full; nothing of that tenant was taken.

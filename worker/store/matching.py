@@ -56,13 +56,25 @@ async def redeliver(store: Store, payment: PaymentFact) -> bool:
 
 
 async def tenants_of(store: Store, payment: PaymentFact) -> list[str]:
-    """The tenants a payment event may be about: by its session, else by what it refers to if it is about seats."""
+    """The tenants a payment event is about: by its session, by its proration, or by a tenant it refers to.
+
+    Where several tenants are referred to by name, none is: an id such as ``13`` may just as well be a number of seats.
+    """
     if linked := await store.linked_tenants([payment.session]):
         return linked
     if payment.purpose not in (None, PURPOSE) or not payment.references:
         return []
-    found = await store.linked_tenants(payment.references)
-    return list(dict.fromkeys([*found, *await store.known_tenants(payment.references)]))
+    if linked := await store.linked_tenants(payment.references):
+        return linked
+    named = await store.known_tenants(payment.references)
+    return named if len(named) == 1 else []
+
+
+async def is_of_no_other(store: Store, payment: PaymentFact, tenant: str) -> bool:
+    """Whether a parked event that refers to this tenant refers to no other."""
+    named = await store.known_tenants(payment.references)
+    linked = await store.linked_tenants([payment.session, *payment.references])
+    return {tenant}.issuperset((*named, *linked))
 
 
 async def _append(store: Store, payment: PaymentFact) -> bool:

@@ -52,9 +52,10 @@ def upgrade_routes(services: Services) -> list[Route]:
     def decision(action: OperatorAction) -> Endpoint:
         async def decide(request: Request) -> Response:
             upgrade, tenant = await find(request)
-            if not allowed(upgrade, action):
-                raise _conflict(upgrade, action)
-            fact = OperatorFact(action, upgrade.id, services.now(), f"op_{uuid.uuid4().hex}")
+            now = services.now()
+            if not allowed(upgrade, action, now):
+                raise _conflict(upgrade, action, now)
+            fact = OperatorFact(action, upgrade.id, now, f"op_{uuid.uuid4().hex}")
             await store.append({tenant: [fact]})
             return answer(upgrade_view(upgrade, tenant), 202)
 
@@ -74,8 +75,8 @@ def upgrade_routes(services: Services) -> list[Route]:
     ]
 
 
-def _conflict(upgrade: Upgrade, action: OperatorAction) -> Problem:
-    possible = [other.value for other in OperatorAction if allowed(upgrade, other)]
+def _conflict(upgrade: Upgrade, action: OperatorAction, now: int) -> Problem:
+    possible = [other.value for other in OperatorAction if allowed(upgrade, other, now)]
     remedy = f"possible now: {', '.join(possible)}" if possible else "there is nothing to decide about it"
     detail = f"can't {action.value} an upgrade that is {upgrade.state.value}; {remedy}"
     members: dict[str, Json] = {"state": upgrade.state.value, "possible": [*possible]}

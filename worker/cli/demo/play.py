@@ -197,7 +197,7 @@ class _Tenant:
             upgrade = self._play.tenant(self._actor.id).get("upgrade") or {}
             return upgrade.get("state") == state and upgrade.get("id") not in self._upgrades_over
 
-        self._play.wait(f"{self._actor.id} to be {state.replace('_', ' ')}", reached)
+        self._play.wait(f"{self._actor.id}: {state.replace('_', ' ')}", reached)
 
     def _settled(self) -> bool:
         tenant = self._play.tenant(self._actor.id)
@@ -212,7 +212,7 @@ class _Tenant:
             capacity=self._play.sandbox_tenant(self._actor.id).get("capacity", "?"),
             size=upgrade.get("newCapacity", "?"),
             users=self._people,
-            looks="once" if looks == 1 else f"{looks} times",
+            looks={1: "once", 2: "twice"}.get(looks, f"{looks} times"),
         )
 
 

@@ -17,7 +17,12 @@
 local record, inbox, roster, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
 local known = redis.call('HMGET', record, 'version', 'by')
 if (known[1] or '0') ~= ARGV[1] then
-    return known[2] == ARGV[2] and 1 or 0
+    if known[2] ~= ARGV[2] then
+        return 0
+    end
+    -- Saved before, and its reply was lost. Written once more, so that whoever asks whether it is on disk asks of this.
+    redis.call('HSET', record, 'by', ARGV[2])
+    return 1
 end
 local folded = tonumber(ARGV[3])
 if ARGV[4] == '1' and redis.call('LLEN', inbox) > folded then

@@ -7,7 +7,8 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now - tonumber(ARGV[2]))
-at = math.min(at, now + 60000000)
+-- A clock that was set back must not stop the fleet for longer than an hour.
+at = math.min(at, now + 3600000000)
 local next_ = at + tonumber(ARGV[1])
-redis.call('SET', KEYS[1], string.format('%.0f', next_), 'PX', 120000)
+redis.call('SET', KEYS[1], string.format('%.0f', next_), 'PX', 3660000)
 return math.max(0, math.ceil(at - now))
