@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,9 +25,10 @@ def seats(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None)
     )
 
 
-def started(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start a command that runs until it is stopped."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start a command that runs until it is stopped, at the latest when its test is over, however that ends."""
+    process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=cwd,
         env=environment(settings or {}),
@@ -36,6 +37,13 @@ def started(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = Non
         stderr=subprocess.STDOUT,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def alive(pid: int) -> bool:

@@ -32,7 +32,7 @@ Threads = Annotated[
 
 
 def web(context: typer.Context, host: Host = None, port: Port = None) -> None:
-    """Serve events, webhooks, the operator API and the dashboard."""
+    """Serve the event door, the webhooks and the operator API."""
     from worker.web.server import run
 
     common = Common.of(context)

@@ -11,7 +11,7 @@ from worker.cli.common import Common
 from worker.cli.errors import CommandError, UsageProblem
 
 if TYPE_CHECKING:
-    from worker.core.facts import RosterFact, RosterUser
+    from worker.core.facts import RosterUser
     from worker.store.redis_store import RedisStore
 
 
@@ -55,34 +55,21 @@ async def _import(store: RedisStore, tenant: str, users: tuple[RosterUser, ...],
     import uuid
 
     from worker.core.facts import RosterFact
-    from worker.core.roster import is_drastic
     from worker.core.times import format_instant
+    from worker.store.snapshot import effect_of
 
     now = await store.now()
     at = now if as_of is None else _instant(as_of, now)
     fact = RosterFact(users, at, f"ros_{uuid.uuid4().hex}", forced=force)
-    removed, needed = await _effect(store, tenant, fact)
-    if not force and is_drastic(removed, needed):
+    effect = await effect_of(store, tenant, fact)
+    if effect.drastic and not force:
         raise CommandError(
-            f"this roster would remove {removed:,} of the {needed:,} users of {tenant}, which is more likely a mistake "
-            "than a wish: nothing was taken; if it is meant, import it again with --force"
+            f"this roster would remove {effect.removed:,} of the {effect.needed:,} users of {tenant}, which is "
+            "more likely a mistake than a wish: nothing was taken; if it is meant, import it again with --force"
         )
     await store.append({tenant: [fact]})
-    others = f"{removed:,} that are not among them count as removed"
+    others = f"{effect.removed:,} that are not among them count as removed"
     return f"{len(users):,} users of {tenant} as of {format_instant(at)}; {others}"
-
-
-async def _effect(store: RedisStore, tenant: str, fact: RosterFact) -> tuple[int, int]:
-    """How many users the snapshot removes, of how many: asked of the state with the waiting facts folded in."""
-    from worker.core.fold import fold
-    from worker.core.roster import Roster, count, removed_by
-
-    loaded = await store.load(tenant)
-    entries = loaded.entries if loaded.whole else await store.whole_roster(tenant)
-    roster = Roster(count(entries), dict(entries), loaded.tenant.floor)
-    fold(loaded.tenant, roster, loaded.facts, loaded.now)
-    newer = (fact.at, fact.id) > roster.floor
-    return len(removed_by(roster, fact)) if newer else 0, roster.counts().needed
 
 
 def _instant(text: str, now: int) -> int:

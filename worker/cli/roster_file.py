@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from worker.core.facts import RosterUser
+from worker.core.roster import MOST_USERS
 from worker.events import Email, Ident, Name, details, field_of, reason_of
 
-MOST_USERS: Final = 100_000
 LARGEST_FILE: Final = 64 * 1024 * 1024
 _COLUMNS: Final = {
     "userid": "userId", "user_id": "userId", "id": "userId", "user": "userId",

@@ -16,6 +16,9 @@ Key = tuple[int, str]
 
 NEVER: Key = (-1, "")
 
+MOST_USERS = 100_000
+"""Users a snapshot may name."""
+
 
 class Seat(StrEnum):
     """What Crovver shows of a user."""

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final, NotRequired
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -14,11 +13,11 @@ from starlette.routing import Route
 from typing_extensions import TypedDict
 
 from worker.core.facts import RosterFact, RosterUser
-from worker.core.fold import fold
 from worker.core.journal import Json
-from worker.core.roster import Roster, count, is_drastic, removed_by
+from worker.core.roster import MOST_USERS
 from worker.events import Email, Ident, Name, NotJSON, Time, details, field_of, read_json, reason_of
 from worker.store.interface import Store
+from worker.store.snapshot import effect_of
 from worker.web.answers import answer
 from worker.web.auth import guarded
 from worker.web.bodies import media_type, read_body
@@ -28,7 +27,6 @@ from worker.web.queries import flag
 from worker.web.services import Services
 
 LARGEST_BODY: Final = 16 * 1_048_576
-MOST_USERS: Final = 100_000
 ERRORS_LISTED: Final = 1_000
 
 
@@ -100,17 +98,9 @@ def read_roster(body: bytes, now: int, forced: bool) -> RosterFact:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What a snapshot would do: how many of the ``needed`` users it removes."""
-
-    removed: int
-    needed: int
-
-
 async def _refuse_drastic(store: Store, tenant: str, fact: RosterFact) -> None:
-    effect = await _effect(store, tenant, fact)
-    if not is_drastic(effect.removed, effect.needed):
+    effect = await effect_of(store, tenant, fact)
+    if not effect.drastic:
         return
     raise Problem(
         409,
@@ -119,16 +109,6 @@ async def _refuse_drastic(store: Store, tenant: str, fact: RosterFact) -> None:
         kind="drastic-roster",
         members={"removed": effect.removed, "needed": effect.needed, "named": len(fact.users)},
     )
-
-
-async def _effect(store: Store, tenant: str, fact: RosterFact) -> Effect:
-    """The same question the fold will ask, with the facts that are still to be folded in already counted."""
-    loaded = await store.load(tenant)
-    entries = loaded.entries if loaded.whole else await store.whole_roster(tenant)
-    roster = Roster(count(entries), dict(entries), loaded.tenant.floor)
-    folded = fold(loaded.tenant, roster, loaded.facts, loaded.now).roster
-    newer = (fact.at, fact.id) > folded.floor
-    return Effect(len(removed_by(folded, fact)) if newer else 0, folded.counts().needed)
 
 
 def _repeated(users: Sequence[str]) -> list[int]:
