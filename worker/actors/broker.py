@@ -16,7 +16,7 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import AsyncIO, CurrentMessage, Middleware
 
 from worker.store.connect import connect_sync
-from worker.store.scripts import PASSING
+from worker.store.scripts import is_passing
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +84,7 @@ class Consumer(_RedisConsumer):
 
 def as_connection_closed(error: redis.RedisError) -> Exception:
     """The error as one that dramatiq recovers from, unless waiting would not mend it."""
-    word = str(error).partition(" ")[0]
-    passing = not isinstance(error, redis.ResponseError) or word in PASSING
+    passing = not isinstance(error, redis.ResponseError) or is_passing(error)
     return ConnectionClosed(error) if passing else error  # type: ignore[no-untyped-call]
 
 

@@ -13,15 +13,40 @@ from typing import Any
 
 import redis
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from worker.store.connect import AsyncClient
 from worker.store.errors import StoreBroken, StoreError, StoreUnavailable
 
 Arg = str | bytes | int | float
 
-PASSING = ("LOADING", "READONLY", "MISCONF", "OOM", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
-"""Error codes of a server that cannot take a command just now."""
+_PASSING_CODES = (
+    "LOADING",
+    "READONLY",
+    "MISCONF",
+    "OOM",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "BUSY",
+)
+# redis-py has classes for some of the codes, and then leaves the code out of the text.
+_PASSING_ERRORS = (OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
+
+
+def is_passing(error: ResponseError) -> bool:
+    """Whether a server may take a refused command later: it is loading, read-only, out of memory or the like."""
+    return isinstance(error, _PASSING_ERRORS) or str(error).partition(" ")[0].lstrip("-") in _PASSING_CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +78,8 @@ def digest(name: str) -> str:
 def translated(error: Exception) -> StoreError:
     """A redis-py error as the store's own."""
     text = str(error)
-    if isinstance(error, ResponseError):
-        word = text.partition(" ")[0].lstrip("-")
-        return StoreUnavailable(text[:200]) if word in PASSING else StoreBroken(text[:200])
+    if isinstance(error, ResponseError) and not is_passing(error):
+        return StoreBroken(text[:200])
     return StoreUnavailable((text or type(error).__name__)[:200])
 
 
