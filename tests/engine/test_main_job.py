@@ -3,7 +3,9 @@
 import pytest
 
 from tests.engine.world import Payable, World
+from worker.core.explain import explain
 from worker.core.facts import OperatorAction, PaymentEvent, RosterFact, RosterUser
+from worker.core.fold import allowed
 from worker.core.policy import Mode, Policy, Powers
 from worker.core.tenant import Rule, Status, status
 from worker.core.upgrade import Closing, State
@@ -484,13 +486,30 @@ def test_a_snapshot_removes_whoever_it_does_not_name_and_outranks_older_events()
     assert world.loaded().counts.needed == 3
 
 
-def test_a_snapshot_that_was_accepted_is_applied_however_drastic() -> None:
+def test_a_drastic_snapshot_of_a_tenant_never_looked_at_is_refused_and_bars_purchases_until_one_is_believed() -> None:
     world = World()
     world.subscribe("t", 30, 30)
     world.give("t", RosterFact((RosterUser("user_1"), RosterUser("x")), world.at, "ros_1"))
+    world.join("t", "new")
+    world.run()
+    assert (world.loaded().counts.needed, rule(world)) == (31, Rule.ROSTER_REFUSED)
+    assert "forced" in explain(world.tenant(), world.loaded().counts, Policy())
+    named = tuple(RosterUser(f"user_{number}") for number in range(1, 31))
+    world.at += 1
+    world.give("t", RosterFact((*named, RosterUser("new")), world.at, "ros_2"))
+    world.run()
+    assert world.crovver.checkout_calls == [("t", 31)]
+
+
+def test_a_snapshot_that_was_accepted_of_a_known_tenant_is_applied() -> None:
+    world = World()
+    world.subscribe("t", 30, 30)
+    world.look("t")
+    world.run()
+    world.at += 1
+    world.give("t", RosterFact((RosterUser("user_1"), RosterUser("x")), world.at, "ros_1", forced=True))
     world.run()
     assert world.loaded().counts.needed == 2
-    assert world.crovver.checkout_calls == []
 
 
 def test_what_a_worker_claimed_and_never_finished_is_unknown_after_a_while_and_not_called_again(full: World) -> None:
@@ -757,3 +776,55 @@ def test_a_wish_to_take_a_checkout_back_that_is_no_longer_held_does_not_count_la
     world.join("t", "a")
     world.run()
     assert world.upgrade().closing is Closing.NONE
+
+
+def test_an_expired_event_does_not_end_a_checkout_whose_debit_is_on_its_way(full: World) -> None:
+    full.run()
+    payable = full.crovver.payables[0]
+    full.webhook(full.stripe(payable, PaymentEvent.COMPLETED, "unpaid"))
+    full.webhook(full.stripe(payable, PaymentEvent.EXPIRED, "unpaid"))
+    full.wait(HOUR)
+    assert full.states() == [State.AWAITING_PAYMENT]
+    assert len(full.crovver.checkout_calls) == 1
+
+
+def test_a_second_payment_for_the_same_seats_is_told_to_whoever_asks(full: World) -> None:
+    full.run()
+    first = full.crovver.payables[0]
+    full.webhook(full.stripe(first, PaymentEvent.EXPIRED, "unpaid"))
+    full.run()
+    second = full.crovver.payables[1]
+    full.pay(second)
+    full.run()
+    assert "given back" not in explain(full.tenant(), full.loaded().counts, Policy())
+    full.pay(first)
+    full.wait(60)
+    assert "given back" in explain(full.tenant(), full.loaded().counts, Policy())
+
+
+def test_the_capacity_confirms_even_while_the_call_is_under_way(full: World) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def die(payable: Payable) -> None:
+        raise Killed
+
+    full.crovver.before_checkout_answers = die
+    with pytest.raises(Killed):
+        full.run()
+    full.pay(full.crovver.payables[0])
+    full.wait(30)
+    assert full.states() == [State.CONFIRMED]
+
+
+def test_an_upgrade_that_another_has_taken_the_place_of_can_not_be_retried() -> None:
+    world = World(Policy(mode=Mode.APPROVAL))
+    world.subscribe("t", 10, 8)
+    world.join("t", "a", "b", "c")
+    world.run()
+    old = world.upgrade()
+    world.operator("t", OperatorAction.CANCEL, old.id)
+    world.join("t", "d")
+    world.run()
+    assert not allowed(world.tenant(), world.tenant().upgrades[0], OperatorAction.RETRY, world.at)
+    assert allowed(world.tenant(), world.upgrade(), OperatorAction.APPROVE, world.at)

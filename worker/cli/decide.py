@@ -58,13 +58,14 @@ async def _decided(store: RedisStore, action: str, upgrade_id: str, no_wait: boo
     from worker.core.fold import allowed
 
     tenant = await store.owner(upgrade_id)
-    upgrade = (await store.load(tenant)).tenant.find(upgrade_id) if tenant is not None else None
-    if tenant is None or upgrade is None:
+    record = (await store.load(tenant)).tenant if tenant is not None else None
+    upgrade = record.find(upgrade_id) if record is not None else None
+    if tenant is None or record is None or upgrade is None:
         raise CommandError(f"no upgrade {upgrade_id!r} is known: `seats upgrades` lists them")
     wanted = OperatorAction(action)
     now = await store.now()
-    if not allowed(upgrade, wanted, now):
-        possible = [one.value for one in OperatorAction if allowed(upgrade, one, now)]
+    if not allowed(record, upgrade, wanted, now):
+        possible = [one.value for one in OperatorAction if allowed(record, upgrade, one, now)]
         can = f"possible now: {', '.join(possible)}" if possible else "there is nothing to decide about it now"
         raise CommandError(f"upgrade {upgrade_id} is {_state(upgrade)}, so it can't be {_PAST[action]}: {can}")
     fact = OperatorFact(wanted, upgrade_id, now, f"op_{uuid.uuid4().hex}")

@@ -111,6 +111,9 @@ async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool
     orphaned = await store.standing(tenant, Standing.ORPHANED, NAMED_USERS)
     view = tenant_view(loaded.tenant, loaded.counts, policy_of(settings), missing, orphaned)
     if as_json:
+        shown_upgrade = view["upgrade"]
+        if isinstance(shown_upgrade, dict) and not show_links:
+            shown_upgrade["checkoutUrl"] = None
         print_json(view)
         return
     shown = table("", "")
@@ -152,7 +155,10 @@ async def _upgrades(
         (row.tenant, upgrade) for row in rows if (upgrade := by_tenant[row.tenant].tenant.find(row.upgrade)) is not None
     ]
     if as_json:
-        views: list[Json] = [upgrade_view(upgrade, tenant) for tenant, upgrade in found]
+        views: list[Json] = [
+            {**upgrade_view(upgrade, tenant), **({} if show_links else {"checkoutUrl": None})}
+            for tenant, upgrade in found
+        ]
         print_json({"upgrades": views, "next": next_})
         return
     if not found:

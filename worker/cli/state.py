@@ -57,6 +57,7 @@ async def known(store: RedisStore, tenant: str) -> Loaded:
         return loaded
     if loaded.pending:
         raise CommandError(
-            f"tenant {tenant!r} has events waiting and no state yet: are `seats worker` and `seats scheduler` running?"
+            f"tenant {tenant!r} has events waiting and has not been looked at yet: ask again in a few seconds, and "
+            "if it stays so, see whether `seats worker` and `seats scheduler` are running"
         )
     raise no_such_tenant(tenant)

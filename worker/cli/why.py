@@ -48,7 +48,8 @@ async def _why(store: RedisStore, settings: Settings, tenant: str, as_json: bool
     console = out()
     console.print(plain(paragraph), soft_wrap=not console.is_terminal)
     if loaded.pending:
-        console.print(f"{loaded.pending} facts are waiting that this decision does not know of yet.")
+        waiting = "1 fact is" if loaded.pending == 1 else f"{loaded.pending} facts are"
+        console.print(f"{waiting} waiting that this decision does not know of yet.")
     if notes:
         console.print("\nBefore that, latest first:")
         shown = table("", "")

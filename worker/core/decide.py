@@ -75,6 +75,9 @@ def consider(case: Case) -> Step:
         return Step(Rule.CAP_REACHED, inputs={"cap": policy.cap})
     if not case.fresh:
         return Step(Rule.LOOK_INCOMPLETE, look_at=case.now)
+    if tenant.refused_roster is not None:
+        removed, of = tenant.refused_roster
+        return Step(Rule.ROSTER_REFUSED, inputs={"removed": removed, "of": of})
     return _barred(case) or _start(case, size)
 
 

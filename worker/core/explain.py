@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from worker.core.journal import Json
 from worker.core.policy import Policy
 from worker.core.roster import Counts
-from worker.core.tenant import Decision, Rule, Tenant
+from worker.core.tenant import Decision, Rule, Tenant, capacity_of, paid_for_nothing
 from worker.core.times import format_instant
 from worker.core.upgrade import Closing, State, Upgrade
 
@@ -20,7 +20,7 @@ _RULES: Mapping[Rule, str] = {
     Rule.ALERT_ONLY: "No checkout was started: seats are short, but this worker is set to only alert "
     "(SEATS_UPGRADE_MODE=alert).",
     Rule.WANTS_APPROVAL: "No checkout was started yet: upgrade {upgrade} to {size} seats waits for an operator's "
-    "approval. Approve it with: seats approve {upgrade}",
+    "approval. Approve it with `seats approve {upgrade}`.",
     Rule.STARTED: "A checkout for {size} seats was started (upgrade {upgrade}), because fewer seats were paid for than "
     "are needed.",
     Rule.BEYOND_CAP: "No checkout was started: more seats are needed than may ever be bought "
@@ -30,13 +30,17 @@ _RULES: Mapping[Rule, str] = {
     Rule.WAITS_TO_ASK_AGAIN: "No checkout was started yet: the last one ({upgrade}) failed ({reason}). It is asked for "
     "again at {ready_at}.",
     Rule.ASKED_TOO_OFTEN: "No checkout was started: {asks} in a row came to nothing. An operator decides whether to go "
-    "on, with: seats retry {upgrade}",
+    "on, with `seats retry {upgrade}`.",
     Rule.OPERATOR_CANCELLED: "No checkout was started: an operator cancelled upgrade {upgrade}, and no more seats are "
-    "needed than then. To ask again after all: seats retry {upgrade}",
-    Rule.OLD_LINK_PAYABLE: "No checkout was started: the link of upgrade {upgrade} may still be paid, and two payable "
-    "links must not exist at once. It ends by itself a day after it was made; to go on before: seats retry {upgrade}",
+    "needed than then. To ask again after all: `seats retry {upgrade}`.",
+    Rule.OLD_LINK_PAYABLE: "No checkout was started: upgrade {upgrade} may still be paid, and there must not be two "
+    "payable links at once. A checkout's link ends by itself a day after it was made, an invoice does not. To go on "
+    "before: `seats retry {upgrade}`.",
     Rule.OUTCOME_LOST: "No checkout was started: nobody knows whether the last call ({upgrade}) made an invoice, and "
-    "without Stripe's webhooks that can't be found out. Look in Crovver, then: seats retry {upgrade}",
+    "without Stripe's webhooks that can't be found out. Look in Crovver, then: `seats retry {upgrade}`.",
+    Rule.ROSTER_REFUSED: "No checkout was started: the full list of users that came in would have removed {removed} of "
+    "{of} users, and was refused. Until a list comes that can be believed, nothing is bought. If it is right, send it "
+    "again, forced.",
     Rule.CALL_UNDER_WAY: "The checkout call for {size} seats (upgrade {upgrade}) is under way.",
     Rule.CALL_WAITS: "The checkout call of upgrade {upgrade} did not reach Crovver ({reason}), so nothing was bought. "
     "It is tried again by itself.",
@@ -64,13 +68,30 @@ def explain(tenant: Tenant, counts: Counts, policy: Policy) -> str:
     if decision is None:
         return f"Tenant {tenant.id} has not been looked at yet."
     sentences = [_seats(tenant, counts, policy), _rule(decision)]
+    capacity = capacity_of(tenant)
+    if (
+        decision.rule is Rule.AWAITING_PAYMENT
+        and capacity is not None
+        and not policy.lacks_room(counts.needed, capacity)
+    ):
+        sentences.append("It is no longer needed; left unpaid it ends by itself and costs nothing.")
     upgrade = tenant.upgrade
     if upgrade is not None and not upgrade.open:
         sentences.append(_last(upgrade))
     if counts.missing:
         sentences.append(f"{_users(counts.missing)} a seat and {_have(counts.missing)} none in Crovver yet.")
     if counts.orphaned:
-        sentences.append(f"{counts.orphaned} {_seat(counts.orphaned)} in Crovver held by users who need none any more.")
+        seats, users = ("seat", "is held by a user") if counts.orphaned == 1 else ("seats", "are held by users")
+        sentences.append(
+            f"{counts.orphaned} {seats} in Crovver {users} who no longer needs one."
+            if counts.orphaned == 1
+            else f"{counts.orphaned} {seats} in Crovver {users} who no longer need one."
+        )
+    for upgrade in paid_for_nothing(tenant):
+        sentences.append(
+            f"Upgrade {upgrade.id} was paid {_on(upgrade.paid_at)} although it was over or no longer needed: look in "
+            "Stripe whether that money has to be given back."
+        )
     return " ".join(sentences)
 
 
@@ -126,8 +147,8 @@ def _have(number: int) -> str:
     return "has" if number == 1 else "have"
 
 
-def _seat(number: int) -> str:
-    return "seat is" if number == 1 else "seats are"
+def _on(at: int | None) -> str:
+    return f"at {format_instant(at)}" if at is not None else "at some time"
 
 
 def describe_note(note: Mapping[str, Json]) -> str:
@@ -137,6 +158,8 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return _facts(note)
         case "roster":
             about = f"a full user list of {note.get('users')} users"
+            if note.get("refused"):
+                return f"{about} was refused: it would have removed {note.get('removed')} users"
             return f"{about} came in" + ("" if note.get("applied") else ", older than the one that is known")
         case "payment":
             whose = f"about upgrade {note.get('upgrade')}" if note.get("upgrade") else "about no upgrade known here"
@@ -154,7 +177,8 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return f"Crovver could not be read: {note.get('message')}"
         case "decision":
             rule = str(note.get("rule")).replace("_", " ")
-            return f"decided: {rule} (needed {note.get('needed')}, capacity {note.get('capacity')})"
+            capacity = "unknown" if note.get("capacity") is None else note.get("capacity")
+            return f"decided: {rule} (needed {note.get('needed')}, capacity {capacity})"
         case "upgrade":
             before = f" (was {note.get('before')})" if note.get("before") else ""
             return f"upgrade {note.get('id')} is {note.get('after')}{before}: {note.get('why')}"
@@ -162,7 +186,9 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return f"called Crovver for a checkout of {note.get('new_capacity')} seats (upgrade {note.get('upgrade')})"
         case "outcome":
             reason = f": {note.get('reason')}" if note.get("reason") else ""
-            return f"the call ended as {note.get('outcome')}{reason}"
+            ended = {"started": "brought a checkout", "not_sent": "did not reach Crovver", "refused": "was refused"}
+            outcome = str(note.get("outcome"))
+            return f"the call {ended.get(outcome, f'ended: {outcome}')}{reason}"
         case kind:
             return f"{kind}"
 

@@ -69,10 +69,10 @@ class Folded:
 
 
 def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Folded:
-    """Apply ``facts``: the outcomes of our own calls first, the rest in the order they were accepted."""
+    """Apply ``facts`` in the order they were accepted."""
     folded = Folded(tenant, roster)
     user_events: list[Json] = []
-    for fact in sorted(facts, key=_is_news):
+    for fact in facts:
         match fact:
             case UserFact():
                 applied = rosters.apply_user(roster, fact)
@@ -101,18 +101,18 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Fol
     return folded
 
 
-def _is_news(fact: Fact) -> bool:
-    """Outcomes sort before news: they say which session is whose, which news may be about."""
-    return not isinstance(fact, CheckoutFact | SessionFact | AllocateFact)
-
-
 def _snapshot(folded: Folded, fact: RosterFact) -> None:
-    # Whether it is too drastic was asked where it was accepted. Dropping it here would leave its sender believing it.
-    roster = folded.roster
+    roster, first_look = folded.roster, folded.tenant.reconciled_at is None
     removed = len(rosters.removed_by(roster, fact)) if (fact.at, fact.id) > roster.floor else 0
-    applied = rosters.apply_snapshot(roster, fact)
-    users = len(fact.users)
-    folded.note(NoteKind.ROSTER, applied=applied, id=fact.id, users=users, removed=removed, as_of_at=fact.at)
+    about: dict[str, Json] = {"id": fact.id, "users": len(fact.users), "removed": removed, "as_of_at": fact.at}
+    # Whether it is too drastic was asked where it was accepted; only of a tenant that nobody had looked at yet it could
+    # not be. Nothing is bought then until a list comes that can be believed.
+    if first_look and not fact.forced and rosters.is_drastic(removed, roster.counts().needed):
+        folded.tenant = replace(folded.tenant, refused_roster=(removed, roster.counts().needed))
+        folded.note(NoteKind.ROSTER, applied=False, refused=True, **about)
+        return
+    folded.tenant = replace(folded.tenant, refused_roster=None)
+    folded.note(NoteKind.ROSTER, applied=rosters.apply_snapshot(roster, fact), refused=False, **about)
 
 
 def _payment(folded: Folded, fact: PaymentFact, now: int) -> None:
@@ -162,14 +162,18 @@ def match_payment(tenant: Tenant, fact: PaymentFact, *, exact: bool = False) -> 
 
 def _operator(folded: Folded, fact: OperatorFact, now: int) -> None:
     upgrade = folded.tenant.find(fact.upgrade)
-    changed = _decided(upgrade, fact.action, now) if upgrade else None
+    fits = upgrade is not None and allowed(folded.tenant, upgrade, fact.action, now)
+    changed = _decided(upgrade, fact.action, now) if upgrade is not None and fits else None
     folded.note(NoteKind.OPERATOR, action=fact.action.value, upgrade=fact.upgrade, applied=changed is not None)
     if upgrade is not None and changed is not None:
         folded.put(upgrade, changed, f"operator: {fact.action.value}")
 
 
-def allowed(upgrade: Upgrade, action: OperatorAction, now: int) -> bool:
-    """Whether an operator may take this action on an upgrade in its present state."""
+def allowed(tenant: Tenant, upgrade: Upgrade, action: OperatorAction, now: int) -> bool:
+    """Whether an operator may take this action on an upgrade of a tenant as things stand."""
+    current = tenant.upgrade
+    if action is OperatorAction.RETRY and current is not None and current.id != upgrade.id:
+        return False  # another one has taken its place
     return _decided(upgrade, action, now) is not None
 
 

@@ -39,6 +39,10 @@ def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
     """What time and a fresh look make of an open upgrade, and why: confirmed, expired, unknown, given up, withdrawn."""
     state, now = upgrade.state, case.now
     called = upgrade.called
+    look = case.tenant.look if case.fresh else None
+    if called and look is not None and look.summary.capacity_units >= upgrade.new_capacity:
+        # Even while the call is under way: its answer, if it comes, is kept all the same.
+        return move(upgrade, State.CONFIRMED, now), "Crovver shows the capacity"
     if state is State.REQUESTING and upgrade.claim is not None:
         assert upgrade.claimed_at is not None
         if now < upgrade.claimed_at + CLAIM_TIMEOUT:
@@ -46,12 +50,9 @@ def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
         upgrade = move(upgrade, State.UNKNOWN, now, reason="whoever made the call never said how it ended")
         upgrade = replace(upgrade, abandoned=True)
         return upgrade, "the claim ran out"
-    if not case.fresh or case.tenant.look is None:
+    if look is None:
         return upgrade, ""
-    capacity = case.tenant.look.summary.capacity_units
-    if called and capacity >= upgrade.new_capacity:
-        return move(upgrade, State.CONFIRMED, now), "Crovver shows the capacity"
-    if not called and not _still_wanted(case, upgrade, capacity):
+    if not called and not _still_wanted(case, upgrade, look.summary.capacity_units):
         return move(upgrade, State.CANCELLED, now, closing=Closing.NEED_GONE), "no longer needed"
     if state is State.AWAITING_APPROVAL and upgrade.approved_at is None:
         size = case.policy.size(case.counts.needed)

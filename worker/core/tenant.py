@@ -87,6 +87,7 @@ class Rule(StrEnum):
     OPERATOR_CANCELLED = "operator_cancelled"
     OLD_LINK_PAYABLE = "old_link_payable"
     OUTCOME_LOST = "outcome_lost"
+    ROSTER_REFUSED = "roster_refused"
     CALL_UNDER_WAY = "call_under_way"
     CALL_WAITS = "call_waits"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -115,7 +116,9 @@ class Decision:
 class Tenant:
     """One tenant's record. ``upgrades`` are oldest first; at most one is open.
 
-    ``early`` are payment events that fitted no upgrade when they came, and may fit one whose answer is still to come.
+    ``refused_roster`` is set while the last full list of users was not believed: how many it would have removed, of how
+    many. ``early`` are payment events that fitted no upgrade when they came, and may fit one whose answer is yet to
+    come.
     """
 
     id: str
@@ -126,6 +129,7 @@ class Tenant:
     decision: Decision | None = None
     payments_seen: tuple[str, ...] = ()
     early: tuple[PaymentFact, ...] = ()
+    refused_roster: tuple[int, int] | None = None
     reconciled_at: int | None = None
     repair_after: int = 0
 
@@ -195,6 +199,18 @@ def status(tenant: Tenant, counts: Counts, policy: Policy) -> Status:
     if used is not None and policy.warn_at and used >= policy.warn_at[0]:
         return Status.NEAR_CAPACITY
     return Status.OK
+
+
+def paid_for_nothing(tenant: Tenant) -> list[Upgrade]:
+    """Upgrades whose payment bought nothing: another was paid for the same seats, or it was over and is not applied."""
+    paid = [upgrade for upgrade in tenant.upgrades if upgrade.paid_at is not None]
+    newest = {upgrade.new_capacity: upgrade.id for upgrade in paid}
+    capacity = capacity_of(tenant) or 0
+    return [
+        upgrade
+        for upgrade in paid
+        if newest[upgrade.new_capacity] != upgrade.id or (not upgrade.open and upgrade.new_capacity > capacity)
+    ]
 
 
 def asks_in_a_row(tenant: Tenant) -> int:

@@ -153,6 +153,8 @@ def move(upgrade: Upgrade, to: State, at: int, **changes: object) -> Upgrade:
         stamps["confirmed_at"] = at
     if to is State.PAID:
         stamps.update(paid_at=at, closed_at=None, closing=Closing.NONE)
+    if to in (State.AWAITING_PAYMENT, State.INVOICED, State.PAID, State.CONFIRMED):
+        stamps["reason"] = None
     return replace(upgrade, state=to, **{**stamps, **changes})  # type: ignore[arg-type]
 
 
@@ -201,7 +203,7 @@ def apply_payment(upgrade: Upgrade, payment: PaymentFact, now: int) -> Upgrade:
     if payment.settles:
         if State.PAID in MOVES[known.state]:
             return move(known, State.PAID, now, session_over=True)
-        return known
+        return replace(known, paid_at=known.paid_at or now, session_over=True)
     if payment.event is PaymentEvent.COMPLETED:
         if known.state in (State.REQUESTING, State.UNKNOWN):
             known = move(known, State.AWAITING_PAYMENT, now)

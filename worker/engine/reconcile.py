@@ -16,7 +16,7 @@ from worker.core.facts import AllocateFact, CheckoutFact, Fact, HintFact, Roster
 from worker.core.fold import fold
 from worker.core.journal import Json, Note, NoteKind
 from worker.core.roster import Roster, Standing
-from worker.core.tenant import Rule, Tenant, TroubleKind, status
+from worker.core.tenant import Rule, Tenant, TroubleKind, paid_for_nothing, status
 from worker.core.times import SECOND
 from worker.core.upgrade import State
 from worker.engine.act import act
@@ -42,6 +42,7 @@ FOR_PEOPLE = frozenset(
         Rule.CAP_REACHED,
         Rule.ASKED_TOO_OFTEN,
         Rule.OUTCOME_LOST,
+        Rule.ROSTER_REFUSED,
         Rule.OUTCOME_UNKNOWN,
         Rule.NO_SUBSCRIPTION,
         Rule.UNREACHABLE,
@@ -248,6 +249,11 @@ class Reconciler:
                     "upgrade", tenant=tenant.id, upgrade=upgrade.id, state=upgrade.state.value,
                     was=known.state.value if known else None, new_capacity=upgrade.new_capacity, reason=upgrade.reason,
                 )  # fmt: skip
+        for upgrade in paid_for_nothing(tenant):
+            if (known := before.find(upgrade.id)) is None or known.paid_at is None:
+                log.warning(
+                    "paid although it was over", tenant=tenant.id, upgrade=upgrade.id, state=upgrade.state.value
+                )
         if decision is not None and (before.decision is None or before.decision.rule is not decision.rule):
             tell = log.warning if decision.rule in FOR_PEOPLE else log.info
             tell("decision", tenant=tenant.id, rule=decision.rule.value, **_numbers(decision.inputs))

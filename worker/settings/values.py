@@ -181,7 +181,7 @@ def _read_http_url(value: object) -> str | None:
         good = False
         parts = urlsplit("")
     if not good or not _PRINTABLE.fullmatch(text):
-        raise Problem("must be an https:// or http:// URL", "write it like https://app.example.com/settings/seats")
+        raise Problem("must be an https:// or http:// URL", "write it like https://app.example.com")
     if "@" in parts.netloc:
         raise Problem("must not carry a user name or password", "leave the part before the @ out")
     return text

@@ -39,6 +39,9 @@ _PASSING_CODES = (
     "MASTERDOWN",
     "NOREPLICAS",
     "BUSY",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
 )
 # redis-py has classes for some of the codes, and then leaves the code out of the text.
 _PASSING_ERRORS = (OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)

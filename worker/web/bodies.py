@@ -10,26 +10,36 @@ from worker.web.problems import Problem
 BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
 
+READ_TO_BE_POLITE = 16 * 1_048_576
+"""Bytes of a body that is too large that are read all the same, so that its sender gets to read why it was refused."""
+
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, of ``limit`` bytes at most. A longer one is refused as soon as that is known; its rest is not kept.
+    """The body, of ``limit`` bytes at most. What is over the limit is not kept.
 
     Raises:
         Problem: 413 too long, 408 too slow.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
-        raise _too_large(request, limit)
+    size = int(declared[:20]) if declared.isascii() and declared.isdigit() else 0
+    at_most = max(2 * limit, READ_TO_BE_POLITE)
+    if size > limit and ("expect" in request.headers or size > at_most):
+        raise _too_large(limit, close=True)
     chunks, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > limit:
-                    raise _too_large(request, limit)
-                chunks.append(chunk)
+                if size > at_most:
+                    raise _too_large(limit, close=True)
+                if size <= limit:
+                    chunks.append(chunk)
     except TimeoutError:
         raise Problem(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+    if size > limit:
+        # Only now: many clients send all of a body before they read, and a connection that is closed on them meanwhile
+        # looks like a network error, after which they would send it again.
+        raise _too_large(limit)
     return b"".join(chunks)
 
 
@@ -46,9 +56,6 @@ def media_type(request: Request, accepted: Collection[str]) -> str:
     return kind
 
 
-def _too_large(request: Request, limit: int) -> Problem:
-    headers = {}
-    if "expect" in request.headers:
-        # Whether the body still comes is up to the client; on a connection that ends here it does not matter.
-        headers["Connection"] = "close"
+def _too_large(limit: int, *, close: bool = False) -> Problem:
+    headers = {"Connection": "close"} if close else {}
     return Problem(413, f"the body is larger than {limit // 1_048_576} MiB", headers=headers)

@@ -55,7 +55,7 @@ async def _checked(name: str, check: Check, services: Services) -> dict[str, Jso
         return {"ok": False, "reason": f"no answer within {CHECK_SECONDS:.0f} seconds"}
     except Exception as error:
         services.log.warning("a readiness check failed", check=name, error=str(error))
-        return {"ok": False, "reason": "can't be reached"}
+        return {"ok": False, "reason": "can't be used; the log says why"}
 
 
 async def _reachable(ping: Callable[[], Awaitable[None]]) -> dict[str, Json]:

@@ -83,7 +83,14 @@ def run(settings: Settings, host: str, port: int, on_bound: Callable[[str], None
         OSError: the address can't be bound.
     """
     logs.setup(settings.log_format, settings.log_level, "web")
-    WebServer(build_app(settings), host, port, on_bound).run()
+    log = structlog.get_logger("worker.web")
+
+    def bound(url: str) -> None:
+        log.info("web ready", url=url)
+        if on_bound is not None:
+            on_bound(url)
+
+    WebServer(build_app(settings), host, port, bound).run()
 
 
 def build_app(settings: Settings) -> Starlette:

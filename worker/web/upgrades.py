@@ -9,6 +9,7 @@ from starlette.routing import Route
 from worker.core.facts import OperatorAction, OperatorFact
 from worker.core.fold import allowed
 from worker.core.journal import Json
+from worker.core.tenant import Tenant
 from worker.core.upgrade import State, Upgrade
 from worker.core.view import upgrade_view
 from worker.web.answers import answer
@@ -24,15 +25,16 @@ def upgrade_routes(services: Services) -> list[Route]:
     """The routes, where an operator token is set."""
     store = services.store
 
-    async def find(request: Request) -> tuple[Upgrade, str]:
+    async def find(request: Request) -> tuple[Upgrade, Tenant]:
         ident = id_in_path(request, "upgradeId")
         tenant = await store.owner(ident) if ident is not None else None
         if ident is None or tenant is None:
             raise not_found("this upgrade")
-        upgrade = (await store.load(tenant)).tenant.find(ident)
+        record = (await store.load(tenant)).tenant
+        upgrade = record.find(ident)
         if upgrade is None:
             raise Problem(404, f"this upgrade is long over; what is left of it is in the journal of tenant {tenant}")
-        return upgrade, tenant
+        return upgrade, record
 
     async def list_upgrades(request: Request) -> Response:
         size, state, cursor = limit(request), choice(request, "state", State), upgrade_cursor(request)
@@ -47,17 +49,18 @@ def upgrade_routes(services: Services) -> list[Route]:
         return answer({"upgrades": upgrades, "next": following})
 
     async def get_upgrade(request: Request) -> Response:
-        return answer(upgrade_view(*await find(request)))
+        upgrade, record = await find(request)
+        return answer(upgrade_view(upgrade, record.id))
 
     def decision(action: OperatorAction) -> Endpoint:
         async def decide(request: Request) -> Response:
-            upgrade, tenant = await find(request)
+            upgrade, record = await find(request)
             now = services.now()
-            if not allowed(upgrade, action, now):
-                raise _conflict(upgrade, action, now)
+            if not allowed(record, upgrade, action, now):
+                raise _conflict(record, upgrade, action, now)
             fact = OperatorFact(action, upgrade.id, now, f"op_{uuid.uuid4().hex}")
-            await store.append({tenant: [fact]})
-            return answer(upgrade_view(upgrade, tenant), 202)
+            await store.append({record.id: [fact]})
+            return answer(upgrade_view(upgrade, record.id), 202)
 
         return decide
 
@@ -75,8 +78,8 @@ def upgrade_routes(services: Services) -> list[Route]:
     ]
 
 
-def _conflict(upgrade: Upgrade, action: OperatorAction, now: int) -> Problem:
-    possible = [other.value for other in OperatorAction if allowed(upgrade, other, now)]
+def _conflict(tenant: Tenant, upgrade: Upgrade, action: OperatorAction, now: int) -> Problem:
+    possible = [other.value for other in OperatorAction if allowed(tenant, upgrade, other, now)]
     remedy = f"possible now: {', '.join(possible)}" if possible else "there is nothing to decide about it"
     detail = f"can't {action.value} an upgrade that is {upgrade.state.value}; {remedy}"
     members: dict[str, Json] = {"state": upgrade.state.value, "possible": [*possible]}
