@@ -37,7 +37,7 @@ def test_their_json_is_the_operator_apis(run: Run, deployment: Deployment) -> No
     stage = deployment.stage
     for command, path in (("status", "tenants"), ("upgrades", "upgrades")):
         there = call("GET", f"{stage.web}/v1/{path}?limit=100", token=stage.operator_token).body
-        here = json.loads(run(command, "--json").out)
+        here = json.loads(run(command, "--json", *(["--show-links"] if command == "upgrades" else [])).out)
         assert here.keys() == there.keys()
         (ours,), (theirs,) = (
             [settled(row) for row in body[path] if row["tenantId"] == "reading-2"] for body in (here, there)
