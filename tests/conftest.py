@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +45,15 @@ def valkey() -> Iterator[EmbeddedServer]:
     """A server of the test's own, to kill, stop and restart; it syncs every write."""
     with EmbeddedServer(appendfsync="always") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """One node that holds every slot: it refuses a script whose keys are not in one slot, as a real cluster would."""
+    with EmbeddedServer(extra=("cluster-enabled yes",)) as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            deadline = time.monotonic() + 10
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                assert time.monotonic() < deadline, "the cluster did not form"
+        yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")

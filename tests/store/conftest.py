@@ -2,11 +2,9 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-import redis
 
 from tests.conftest import server_binary
 from worker.embedded import EmbeddedServer
@@ -16,18 +14,6 @@ from worker.store.redis_store import RedisStore
 
 Scenario = Callable[[Store], Awaitable[None]]
 Play = Callable[[Scenario], None]
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    """One node that holds every slot: it refuses a script whose keys are not in one slot, as a real cluster would."""
-    with EmbeddedServer(extra=("cluster-enabled yes",)) as server:
-        with redis.Redis.from_url(server.url) as client:
-            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-            deadline = time.monotonic() + 10
-            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-                assert time.monotonic() < deadline, "the cluster did not form"
-        yield server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
 
 
 @pytest.fixture(scope="session")
