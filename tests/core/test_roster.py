@@ -196,3 +196,13 @@ def test_readings_in_one_order_with_events_and_a_snapshot_anywhere_between_end_t
             apply(roster, fact)
         outcomes.append(needing(roster))
     assert outcomes[0] == outcomes[1]
+
+
+def test_a_list_is_the_host_apps_newest_word_about_whoever_it_leaves_out_even_where_a_newer_seat_speaks() -> None:
+    roster = Roster()
+    apply_user(roster, UserFact("u", Membership.ADDED, 100, "evt_1"))
+    apply_allocation(roster, Allocation("u", True, 300))
+    apply_snapshot(roster, RosterFact((), 200, "ros_1"))
+    assert roster.counts().seated == 1
+    apply_absence(roster, frozenset())
+    assert roster.counts().needed == 0

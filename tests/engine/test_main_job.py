@@ -7,7 +7,7 @@ from worker.core.explain import explain
 from worker.core.facts import OperatorAction, PaymentEvent, RosterFact, RosterUser
 from worker.core.fold import allowed
 from worker.core.policy import Mode, Policy, Powers
-from worker.core.tenant import Rule, Status, status
+from worker.core.tenant import Rule, Status, paid_for_nothing, status
 from worker.core.upgrade import Closing, State
 
 HOUR = 3600
@@ -828,3 +828,76 @@ def test_an_upgrade_that_another_has_taken_the_place_of_can_not_be_retried() -> 
     world.run()
     assert not allowed(world.tenant(), world.tenant().upgrades[0], OperatorAction.RETRY, world.at)
     assert allowed(world.tenant(), world.upgrade(), OperatorAction.APPROVE, world.at)
+
+
+def test_a_payment_that_names_the_tenant_alone_is_not_taken_for_one_that_never_had_a_link(full: World) -> None:
+    full.crovver.checkout_faults = ["refused"]
+    full.run()
+    other = Payable("t", 11, "cs_bought_by_hand", "proration-by-hand")
+    full.webhook(full.stripe(other, PaymentEvent.COMPLETED, references=("t",)))
+    full.wait(120)
+    assert full.states() == [State.FAILED, State.AWAITING_PAYMENT]
+
+
+def test_a_payment_for_something_else_does_not_pay_an_invoice() -> None:
+    world = World()
+    world.subscribe("t", 10, 8, invoices=True)
+    world.join("t", "a", "b", "c")
+    world.run()
+    other = Payable("t", 11, "cs_other", "proration-other")
+    world.webhook(world.stripe(other, PaymentEvent.COMPLETED, references=("t",)))
+    world.run()
+    assert world.states() == [State.INVOICED]
+
+
+def test_an_upgrade_that_was_rightly_paid_is_not_called_superfluous_when_seats_are_given_back(full: World) -> None:
+    full.run()
+    full.pay(full.crovver.payables[0])
+    full.run()
+    full.crovver.subscriptions["t"].capacity = 10
+    full.leave("t", "new_0", "new_1", "new_2")
+    full.look("t")
+    full.run()
+    assert paid_for_nothing(full.tenant()) == []
+    full.at += 1_000_000
+    full.join("t", "new_0", "new_1", "new_2")
+    full.run()
+    full.pay(full.crovver.payables[1])
+    full.run()
+    assert full.states() == [State.CONFIRMED, State.CONFIRMED]
+    assert paid_for_nothing(full.tenant()) == []
+
+
+def test_the_second_payment_of_two_open_links_is_called_superfluous_whichever_it_was(full: World) -> None:
+    full.crovver.checkout_faults = ["unknown_after"]
+    full.run()
+    full.wait(HOUR)
+    lost, second = full.crovver.payables
+    full.pay(lost)
+    full.run()
+    assert full.states() == [State.FAILED, State.CONFIRMED]
+    assert paid_for_nothing(full.tenant()) == []
+    full.at += 1_000_000
+    full.pay(second)
+    full.run()
+    assert [upgrade.session for upgrade in paid_for_nothing(full.tenant())] == [second.session]
+
+
+def test_a_full_list_that_comes_before_crovver_could_be_read_waits_until_it_can_be_judged() -> None:
+    world = World()
+    world.subscribe("t", 40, 40)
+    world.crovver.read_faults = ["transient"]
+    world.give("t", RosterFact((RosterUser("user_1"),), world.at, "ros_1"))
+    world.run()
+    assert world.loaded().counts.needed == 0
+    world.wait(60)
+    assert world.loaded().counts.needed == 40
+    assert world.tenant().refused_roster == (39, 40)
+    assert world.tenant().waiting_roster is None
+
+
+def test_a_list_of_a_tenant_without_a_subscription_is_taken_as_it_is() -> None:
+    world = World()
+    world.give("t", RosterFact(tuple(RosterUser(f"u{number}") for number in range(20)), world.at, "ros_1"))
+    world.run()
+    assert world.loaded().counts.needed == 20

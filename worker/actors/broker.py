@@ -58,10 +58,13 @@ class Consumer(_RedisConsumer):
         """Make a dead letter of a message that can't be decoded, and so does not tell its own id."""
         log.error("a message can't be decoded and becomes a dead letter", queue=self.queue_name, bytes=len(data))
         messages = f"{self.broker.namespace}:{self.queue_name}.msgs"
-        for ident, known in self.broker.client.hscan_iter(messages, count=500):
-            if known == data:
-                self.broker.do_nack(self.queue_name, ident)
-                return
+        try:
+            for ident, known in self.broker.client.hscan_iter(messages, count=500):
+                if known == data:
+                    self.broker.do_nack(self.queue_name, ident)
+                    return
+        except redis.RedisError as error:
+            raise as_connection_closed(error) from None
 
     def ack(self, message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         try:
@@ -130,7 +133,7 @@ def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ())
     port to the world), no ``AgeLimit``.
     """
     broker = Broker(  # type: ignore[no-untyped-call]
-        client=connect_sync(url),
+        client=connect_sync(url, retries=0),
         namespace=namespace,
         middleware=[AsyncIO(), CurrentMessage(), DeadLetters(), *middleware],
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,

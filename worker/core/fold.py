@@ -26,7 +26,7 @@ from worker.core.facts import (
 )
 from worker.core.journal import Json, Note, NoteKind
 from worker.core.roster import Roster
-from worker.core.tenant import Tenant
+from worker.core.tenant import Tenant, TroubleKind
 from worker.core.times import MINUTE, SECOND
 from worker.core.upgrade import (
     PAID_DEADLINE,
@@ -68,10 +68,16 @@ class Folded:
             self.note(NoteKind.UPGRADE, id=new.id, before=old.state.value, after=new.state.value, why=why)
 
 
-def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Folded:
-    """Apply ``facts`` in the order they were accepted."""
+def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int, *, first_look: bool = False) -> Folded:
+    """Apply ``facts`` in the order they were accepted.
+
+    ``first_look`` says that Crovver's list of this tenant had never been read before this pass.
+    """
     folded = Folded(tenant, roster)
     user_events: list[Json] = []
+    if tenant.waiting_roster is not None and _can_be_judged(tenant):
+        folded.tenant = replace(tenant, waiting_roster=None)
+        _snapshot(folded, tenant.waiting_roster, first_look=True)
     for fact in facts:
         match fact:
             case UserFact():
@@ -79,7 +85,7 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Fol
                 sign = "+" if fact.membership is Membership.ADDED else "-"
                 user_events.append([sign, fact.user, fact.at, fact.id, applied])
             case RosterFact():
-                _snapshot(folded, fact)
+                _snapshot(folded, fact, first_look=first_look)
             case PaymentFact():
                 _payment(folded, fact, now)
             case OperatorFact():
@@ -101,8 +107,19 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int) -> Fol
     return folded
 
 
-def _snapshot(folded: Folded, fact: RosterFact) -> None:
-    roster, first_look = folded.roster, folded.tenant.reconciled_at is None
+def _can_be_judged(tenant: Tenant) -> bool:
+    """Whether it is known what a full list of users would change: Crovver has been read, or has nothing to tell."""
+    return tenant.look is not None or (
+        tenant.trouble is not None and tenant.trouble.kind is TroubleKind.NO_SUBSCRIPTION
+    )
+
+
+def _snapshot(folded: Folded, fact: RosterFact, *, first_look: bool) -> None:
+    roster, waiting = folded.roster, folded.tenant.waiting_roster
+    if not fact.forced and not _can_be_judged(folded.tenant):
+        if waiting is None or (fact.at, fact.id) > (waiting.at, waiting.id):
+            folded.tenant = replace(folded.tenant, waiting_roster=fact)
+        return
     removed = len(rosters.removed_by(roster, fact)) if (fact.at, fact.id) > roster.floor else 0
     about: dict[str, Json] = {"id": fact.id, "users": len(fact.users), "removed": removed, "as_of_at": fact.at}
     # Whether it is too drastic was asked where it was accepted; only of a tenant that nobody had looked at yet it could
@@ -256,7 +273,9 @@ def _session(folded: Folded, fact: SessionFact, now: int) -> None:
     if fact.open is True and upgrade.state is State.UNKNOWN and fact.session is not None:
         found = Checkout(proration_id=None, url=fact.url, requires_payment=True)
         changed = replace(answer(changed, found, now), session=fact.session)
-    elif fact.open is False and upgrade.state in (State.UNKNOWN, State.AWAITING_PAYMENT):
+    elif (
+        fact.open is False and upgrade.completed_at is None and upgrade.state in (State.UNKNOWN, State.AWAITING_PAYMENT)
+    ):
         changed = expire(replace(changed, session=upgrade.session or fact.session), now)
     folded.put(upgrade, changed, f"Stripe's session is {state}")
 

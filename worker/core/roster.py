@@ -187,10 +187,12 @@ def apply_snapshot(roster: Roster, fact: RosterFact) -> bool:
     key = (fact.at, fact.id)
     if key <= roster.floor:
         return False
-    for user in removed_by(roster, fact):
+    users = {user.user for user in fact.users}
+    for user in list(roster.users()):
         entry = roster.get(user)
-        assert entry is not None
-        roster.put(user, replace(entry, said=False, at=fact.at, id=fact.id))
+        # Also where a newer seat speaks for the user now: when that goes, the list is the host app's newest word.
+        if entry is not None and user not in users and entry.key < key and (entry.said or entry.needs):
+            roster.put(user, replace(entry, said=False, at=fact.at, id=fact.id))
     for named in fact.users:
         known = roster.get(named.user) or Entry(None)
         entry = replace(known, email=named.email or known.email, name=named.name or known.name)

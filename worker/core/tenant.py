@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from worker.core.allocation import Summary
-from worker.core.facts import PaymentFact
+from worker.core.facts import PaymentFact, RosterFact
 from worker.core.policy import Policy
 from worker.core.roster import NEVER, Counts, Key
 from worker.core.upgrade import State, Upgrade
@@ -117,8 +117,8 @@ class Tenant:
     """One tenant's record. ``upgrades`` are oldest first; at most one is open.
 
     ``refused_roster`` is set while the last full list of users was not believed: how many it would have removed, of how
-    many. ``early`` are payment events that fitted no upgrade when they came, and may fit one whose answer is yet to
-    come.
+    many. ``waiting_roster`` is one that came before Crovver could be read. ``early`` are payment events that fitted no
+    upgrade when they came, and may fit one whose answer is yet to come.
     """
 
     id: str
@@ -130,6 +130,7 @@ class Tenant:
     payments_seen: tuple[str, ...] = ()
     early: tuple[PaymentFact, ...] = ()
     refused_roster: tuple[int, int] | None = None
+    waiting_roster: RosterFact | None = None
     reconciled_at: int | None = None
     repair_after: int = 0
 
@@ -202,15 +203,26 @@ def status(tenant: Tenant, counts: Counts, policy: Policy) -> Status:
 
 
 def paid_for_nothing(tenant: Tenant) -> list[Upgrade]:
-    """Upgrades whose payment bought nothing: another was paid for the same seats, or it was over and is not applied."""
+    """Upgrades whose payment bought nothing: another payment had bought those seats, or they were never granted."""
     paid = [upgrade for upgrade in tenant.upgrades if upgrade.paid_at is not None]
-    newest = {upgrade.new_capacity: upgrade.id for upgrade in paid}
     capacity = capacity_of(tenant) or 0
     return [
         upgrade
         for upgrade in paid
-        if newest[upgrade.new_capacity] != upgrade.id or (not upgrade.open and upgrade.new_capacity > capacity)
+        if (not upgrade.open and upgrade.confirmed_at is None and upgrade.new_capacity > capacity)
+        or any(_bought_before(other, upgrade) for other in paid)
     ]
+
+
+def _bought_before(other: Upgrade, upgrade: Upgrade) -> bool:
+    """Whether another payment had bought the seats of an upgrade before that was paid, while both were there to pay."""
+    assert upgrade.paid_at is not None
+    assert other.paid_at is not None
+    if other.id == upgrade.id or other.new_capacity < upgrade.new_capacity:
+        return False
+    if other.confirmed_at is not None and other.paid_at <= other.confirmed_at:
+        return upgrade.created_at <= other.confirmed_at <= upgrade.paid_at
+    return upgrade.confirmed_at is not None and other.paid_at <= upgrade.confirmed_at < upgrade.paid_at
 
 
 def asks_in_a_row(tenant: Tenant) -> int:

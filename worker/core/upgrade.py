@@ -190,6 +190,12 @@ def may_be_of(tenant: str) -> Callable[[Upgrade, PaymentFact], bool]:
             return False
         if payment.purpose not in (None, PURPOSE):
             return False
+        if (
+            upgrade.invoiced
+            or upgrade.state is State.CONFIRMED
+            or upgrade.closing in (Closing.REFUSED, Closing.NOT_SENT)
+        ):
+            return False  # no link of it was ever out, or it is done
         if payment.at and payment.at < upgrade.requested_at - CLOCKS_DIFFER:
             return False
         return payment.settles or (payment.event is PaymentEvent.COMPLETED and upgrade.open)

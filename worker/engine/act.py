@@ -117,7 +117,8 @@ def _found(ports: Ports, tenant: Tenant, upgrade: str, state: SessionState, now:
     if state.status == "complete":
         paid = state.payment_status in SETTLED
         return payment_of_session(state.id, paid, now, tenant.id)
-    return SessionFact(upgrade, now, ports.new_id("out"), open=state.status == "open", session=state.id, url=state.url)
+    known = state.status == "open" if state.status in ("open", "expired") else None
+    return SessionFact(upgrade, now, ports.new_id("out"), open=known, session=state.id, url=state.url)
 
 
 def _no_answer(ports: Ports, tenant: Tenant, upgrade: str, error: PaymentsError, now: int) -> SessionFact:

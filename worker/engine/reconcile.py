@@ -22,7 +22,7 @@ from worker.core.upgrade import State
 from worker.engine.act import act
 from worker.engine.look import Observed, know, know_all, observe
 from worker.engine.ports import Ports
-from worker.store.errors import StoreUnavailable
+from worker.store.errors import StoreError, StoreUnavailable
 from worker.store.interface import Commit, Loaded, Wake
 from worker.store.matching import is_of_no_other
 
@@ -110,7 +110,7 @@ class Reconciler:
         users = [fact.user for fact in facts if isinstance(fact, UserFact)]
         users += [user for fact in facts if isinstance(fact, AllocateFact) for user in fact.seated]
         await know(ports, loaded, roster, users)
-        if any(isinstance(fact, RosterFact) for fact in facts):
+        if tenant.waiting_roster is not None or any(isinstance(fact, RosterFact) for fact in facts):
             await know_all(ports, loaded, roster)
         if look and not _waits(loaded, facts):
             observed = await observe(ports, loaded, roster)
@@ -120,7 +120,7 @@ class Reconciler:
         # The look may have taken long; a claim must not be born old.
         decided_at = self.ports.monotonic()
         now = loaded.now + round((decided_at - started) * SECOND)
-        folded = fold(observed.tenant, roster, facts, now)
+        folded = fold(observed.tenant, roster, facts, now, first_look=tenant.look is None)
         notes = [*observed.notes, *folded.notes]
         if loaded.unreadable:
             log.error(
@@ -178,7 +178,10 @@ class Reconciler:
             return None
         # A session that a webhook, not an answer, told of: what Stripe says next may name nothing else.
         if learned := _sessions(verdict.tenant) - _sessions(loaded.tenant):
-            await self._deliver(verdict.tenant, (), learned)
+            try:
+                await self._deliver(verdict.tenant, (), learned)
+            except StoreError as error:  # a claim may have been saved, and is to be used
+                log.warning("a session could not be linked", tenant=verdict.tenant.id, reason=str(error))
         self._tell(loaded.tenant, verdict)
         return verdict
 
@@ -219,7 +222,7 @@ class Reconciler:
         while True:
             try:
                 return await self._deliver(tenant, facts, [name for fact in facts for name in _names(fact)])
-            except StoreUnavailable as error:
+            except StoreError as error:
                 log.warning("an outcome waits for the store", tenant=tenant.id, reason=str(error))
             await ports.sleep(wait)
             wait = min(wait * 2, 1.0)

@@ -83,18 +83,22 @@ def connect(url: str) -> AsyncClient:
             ssl=address.tls, **options,
         )  # fmt: skip
         return client
-    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=10, **options)
+    fitting = _for_scheme(parts, options)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=POOL_SIZE, timeout=10, **fitting)
     return redis.asyncio.Redis.from_pool(pool)
 
 
-def connect_sync(url: str) -> "redis.Redis":
+def connect_sync(url: str, *, retries: int = 1) -> "redis.Redis":
     """A blocking client, for the broker and for host apps.
+
+    The broker takes no ``retries``: a fetch whose reply was lost and that is quietly repeated strands the messages of
+    the first one.
 
     Raises:
         BadRedisURL: not a URL of a form named above, or a cluster, which a broker can't run on.
     """
     parts = _split(url)
-    options = {**_options(), "retry": Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))}
+    options = {**_options(), "retry": Retry(ConstantBackoff(0.05), retries, (redis.ConnectionError,))}
     if parts.scheme == "redis+cluster":
         raise BadRedisURL("a Redis Cluster can hold the state (SEATS_STATE_URL), not the broker (SEATS_REDIS_URL)")
     if parts.scheme == "redis+sentinel":
@@ -107,7 +111,12 @@ def connect_sync(url: str) -> "redis.Redis":
             ssl=address.tls, **options,
         )  # fmt: skip
         return client
-    return redis.Redis.from_url(url, **options)
+    return redis.Redis.from_url(url, **_for_scheme(parts, options))
+
+
+def _for_scheme(parts: SplitResult, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that a connection of this scheme knows: a Unix socket needs no keep-alive."""
+    return {name: value for name, value in options.items() if parts.scheme != "unix" or name != "socket_keepalive"}
 
 
 def _split(url: str) -> SplitResult:

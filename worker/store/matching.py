@@ -80,7 +80,7 @@ async def is_of_no_other(store: Store, payment: PaymentFact, tenant: str) -> boo
 async def _append(store: Store, payment: PaymentFact) -> bool:
     tenants = await tenants_of(store, payment)
     if tenants:
-        await store.append({tenant: [payment] for tenant in tenants})
+        await store.append({tenant: [payment] for tenant in tenants}, bounded=False)
     return bool(tenants)
 
 

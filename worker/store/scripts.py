@@ -16,6 +16,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -39,12 +40,11 @@ _PASSING_CODES = (
     "MASTERDOWN",
     "NOREPLICAS",
     "BUSY",
-    "NOAUTH",
-    "WRONGPASS",
-    "NOPERM",
 )
 # redis-py has classes for some of the codes, and then leaves the code out of the text.
-_PASSING_ERRORS = (OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
+_PASSING_ERRORS = (
+    OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError, NoPermissionError,
+)  # fmt: skip
 
 
 def is_passing(error: ResponseError) -> bool:
