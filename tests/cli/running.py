@@ -4,8 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,17 +45,6 @@ def started(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = Non
         process.stdout.close()
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that is dead and not yet waited for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
-
-
 def descendants(pid: int) -> set[int]:
     """Every process below this one."""
     listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
@@ -71,12 +59,3 @@ def descendants(pid: int) -> set[int]:
             found.add(child)
             waiting.append(child)
     return found
-
-
-def eventually(truth: Callable[[], bool], seconds: float = 15.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not truth():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.conftest import Deployment, Run, with_state
-from tests.cli.running import eventually
 from tests.cli.test_reading import waiting_for_payment
+from tests.processes import eventually
 from worker.cli import decide, sweep
 from worker.cli.demo.stage import Stage
 from worker.cli.stopping import StopRequests

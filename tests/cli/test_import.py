@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Deployment, Run, with_state
-from tests.cli.running import eventually
+from tests.processes import eventually
 from worker.core.facts import RosterFact, RosterUser
 from worker.core.times import parse_instant
 

@@ -4,7 +4,7 @@ import json
 import re
 
 from tests.cli.conftest import Deployment, Run
-from tests.cli.running import eventually
+from tests.processes import eventually
 from worker.cli.loopback import call
 
 

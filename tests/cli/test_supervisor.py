@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cli.running import ROOT, alive, environment, eventually
+from tests.cli.running import ROOT, environment
+from tests.processes import alive, eventually
 from worker.cli.children import from_scratch
 from worker.cli.supervisor import Child, ChildEnded, Supervisor, how_it_ended
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.cli.running import alive, descendants, environment, eventually, seats, started
+from tests.cli.running import descendants, environment, seats, started
+from tests.processes import alive, eventually
 from worker.cli.loopback import free_port, is_free
 
 

@@ -57,7 +57,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     ),
     st.builds(CheckoutFact, IDS, IDS, st.just(CallOutcome.STARTED), AT, IDS, CHECKOUTS),
     st.builds(
-        SessionFact, IDS, AT, IDS, st.booleans(), st.sampled_from([None, True, False]), st.sampled_from([None, "cs_a"])
+        SessionFact, IDS, AT, IDS, st.sampled_from([None, True, False]), st.sampled_from([None, "cs_a"])
     ),
     st.builds(AllocateFact, st.sampled_from(CallOutcome), AT, IDS, st.just(("a",))),
 )  # fmt: skip

@@ -513,16 +513,7 @@ def test_a_snapshot_that_was_accepted_of_a_known_tenant_is_applied() -> None:
 
 
 def test_what_a_worker_claimed_and_never_finished_is_unknown_after_a_while_and_not_called_again(full: World) -> None:
-    class Killed(BaseException):
-        pass
-
-    async def die(payable: Payable) -> None:
-        raise Killed
-
-    full.crovver.before_checkout_answers = die
-    with pytest.raises(Killed):
-        full.run()
-    full.crovver.before_checkout_answers = None
+    full.die_in_the_next_call()
     assert full.upgrade().state is State.REQUESTING
     full.wait(60)
     assert full.upgrade().state is State.REQUESTING
@@ -803,15 +794,7 @@ def test_a_second_payment_for_the_same_seats_is_told_to_whoever_asks(full: World
 
 
 def test_the_capacity_confirms_even_while_the_call_is_under_way(full: World) -> None:
-    class Killed(BaseException):
-        pass
-
-    async def die(payable: Payable) -> None:
-        raise Killed
-
-    full.crovver.before_checkout_answers = die
-    with pytest.raises(Killed):
-        full.run()
+    full.die_in_the_next_call()
     full.pay(full.crovver.payables[0])
     full.wait(30)
     assert full.states() == [State.CONFIRMED]

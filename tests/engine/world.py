@@ -34,7 +34,7 @@ from worker.store.matching import deliver
 from worker.store.memory import MemoryStore
 
 START = 1_780_000_000 * SECOND
-Fault = Literal["not_sent", "refused", "unknown_before", "unknown_after", "transient", "late_commit"]
+Fault = Literal["not_sent", "refused", "unknown_before", "unknown_after", "transient"]
 T = TypeVar("T")
 
 
@@ -180,6 +180,10 @@ class ModelCrovver:
             raise StripeUnavailable("answer", "a fault of the model")
 
 
+class Killed(BaseException):
+    """What a SIGKILL is to the code it ends: nothing in it gets to react."""
+
+
 class World:
     """Everything together. ``run`` reconciles whatever is due at the present instant, until nothing is."""
 
@@ -277,6 +281,20 @@ class World:
                 self.run()
                 return
             self.at += max(next_in, 1)
+
+    def die_in_the_next_call(self) -> None:
+        """Run until a checkout call is under way, and end whoever makes it there."""
+
+        async def die(payable: Payable) -> None:
+            raise Killed
+
+        self.crovver.before_checkout_answers = die
+        try:
+            self.run()
+        except Killed:
+            self.crovver.before_checkout_answers = None
+        else:
+            raise AssertionError("no call was made")
 
     def loaded(self, tenant: str = "t") -> Loaded:
         return self.do(self.store.load(tenant))

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.conftest import server_binary
+from tests.processes import alive, eventually
 from worker.embedded import EmbeddedError, EmbeddedServer, find_binary
 from worker.settings import shipped_config
 
@@ -33,26 +33,6 @@ def client(server: EmbeddedServer) -> redis.Redis:
 def config_of(server: EmbeddedServer, name: str) -> str:
     with client(server) as connection:
         return str(connection.config_get(name)[name])
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A dead child that nobody has waited for is still listed.
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
-
-
-def eventually(truth: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not truth():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_it_answers_as_soon_as_it_is_started_and_is_gone_once_stopped(binary: Path) -> None:

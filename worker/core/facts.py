@@ -4,7 +4,6 @@ A fact says what happened, never what to do. Applying one twice, late or out of 
 has already said; that is what makes an at-least-once inbox safe.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -58,6 +57,10 @@ class PaymentEvent(StrEnum):
     EXPIRED = "expired"
 
 
+SETTLED = ("paid", "no_payment_required")
+"""The payment statuses of a completed session that leave nothing to wait for."""
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentFact:
     """Stripe said something about a checkout session.
@@ -83,7 +86,7 @@ class PaymentFact:
         """Money has arrived (or none was due)."""
         if self.event is PaymentEvent.ASYNC_SUCCEEDED:
             return True
-        return self.event is PaymentEvent.COMPLETED and self.payment_status in ("paid", "no_payment_required")
+        return self.event is PaymentEvent.COMPLETED and self.payment_status in SETTLED
 
 
 class OperatorAction(StrEnum):
@@ -138,15 +141,14 @@ class CheckoutFact:
 
 @dataclass(frozen=True, slots=True)
 class SessionFact:
-    """What Stripe answered when asked to expire an upgrade's session, or to find one: ``open`` None means no answer.
+    """What Stripe answered when asked about an upgrade's session, or to find or expire it.
 
-    ``found`` is False where a search met no session; then nothing is known, not even that there is none.
+    ``open`` is None where that is not known: no answer, none that says so, or a search that met no session.
     """
 
     upgrade: str
     at: int
     id: str
-    found: bool = True
     open: bool | None = None
     session: str | None = None
     url: str | None = field(default=None, repr=False)
@@ -170,4 +172,3 @@ class AllocateFact:
 
 
 Fact = UserFact | RosterFact | PaymentFact | OperatorFact | HintFact | CheckoutFact | SessionFact | AllocateFact
-Facts = Sequence[Fact]

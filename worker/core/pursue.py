@@ -145,12 +145,10 @@ def _await_payment(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
     look_at = retry_at or poll(upgrade.requested_at, now, 5 * MINUTE)
     if upgrade.completed_at is not None:
         # A debit takes days, and the event that tells how it ended may be lost or not be subscribed to.
-        ask = (
-            case.powers.stripe_key
-            and upgrade.session is not None
-            and now >= max(upgrade.stripe_after, upgrade.completed_at + HOUR)
-        )
-        effect = CheckSession(upgrade.id, upgrade.session) if ask and upgrade.session else None
+        effect = None
+        ask_at = max(upgrade.stripe_after, upgrade.completed_at + HOUR)
+        if case.powers.stripe_key and upgrade.session is not None and now >= ask_at:
+            effect = CheckSession(upgrade.id, upgrade.session)
         return Step(Rule.PAYMENT_PROCESSING, None, effect, look_at, about)
     capacity = case.tenant.look.summary.capacity_units
     old_enough = upgrade.requested_at is not None and now >= upgrade.requested_at + SUPERSEDE_AFTER

@@ -6,7 +6,7 @@ import structlog
 
 from worker.core.decide import ALLOCATE_AT_ONCE
 from worker.core.effects import Allocate, CheckSession, Effect, ExpireSession, FindSession, StartCheckout
-from worker.core.facts import AllocateFact, CallOutcome, CheckoutFact, Fact, SessionFact
+from worker.core.facts import SETTLED, AllocateFact, CallOutcome, CheckoutFact, Fact, SessionFact
 from worker.core.fold import payment_of_session
 from worker.core.tenant import Tenant
 from worker.core.times import HOUR, MINUTE, SECOND
@@ -18,8 +18,6 @@ from worker.payments.sessions import ExpireOutcome, SessionState
 from worker.store.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
-
-SETTLED = ("paid", "no_payment_required")
 
 
 async def act(ports: Ports, tenant: Tenant, effect: Effect, now: int, decided_at: float) -> Sequence[Fact]:
@@ -108,7 +106,7 @@ async def _find_session(ports: Ports, tenant: Tenant, effect: FindSession, now: 
     known = {upgrade.session for upgrade in tenant.upgrades}
     ours = [state for state in found if state.id not in known and state.purpose in (None, PURPOSE)]
     if len(ours) != 1:
-        return SessionFact(effect.upgrade, now, ports.new_id("out"), found=False, retry_after=MINUTE)
+        return SessionFact(effect.upgrade, now, ports.new_id("out"), retry_after=MINUTE)
     return _found(ports, tenant, effect.upgrade, ours[0], now)
 
 
