@@ -1,6 +1,7 @@
 """Commands in this very process, and a whole deployment for those that need somebody at work."""
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,19 @@ def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A server with nothing on it, as the environment names it."""
     monkeypatch.setenv("SEATS_REDIS_URL", redis_url)
     return redis_url
+
+
+class _Terminal(io.StringIO):
+    """Somebody who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the next command meet somebody at the terminal who gives this answer."""
+    return lambda answer: monkeypatch.setattr("sys.stdin", _Terminal(f"{answer}\n"))
 
 
 def with_state(url: str, work: Callable[[RedisStore], Awaitable[R]]) -> R:

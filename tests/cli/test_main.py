@@ -14,7 +14,7 @@ from worker.cli.main import hoisted
 
 COMMANDS = [
     "demo", "up", "web", "worker", "scheduler", "sandbox", "publish", "import", "sweep", "status", "upgrades", "why",
-    "approve", "cancel", "retry",
+    "approve", "cancel", "retry", "doctor",
 ]  # fmt: skip
 
 

@@ -98,3 +98,18 @@ def test_what_tenants_are_called_never_reaches_the_terminal_as_markup(run: Run, 
     tenant = "[red]x[/red]"
     run("publish", "added", "--tenant", tenant, "--user", "ada")
     assert eventually(lambda: tenant in run("status").out)
+
+
+def test_a_tenant_is_shown_with_what_people_were_told_and_what_is_left(run: Run, deployment: Deployment) -> None:
+    deployment.tenant("reading-9", capacity=2, taken=2, credits={"api": {"baseRemaining": 1200, "limit": 2000}})
+    run("publish", "added", "--tenant", "reading-9", "--user", "ada")
+
+    def known() -> bool:
+        shown = deployment.shown("reading-9")
+        return bool(shown.get("credits", {}).get("pools")) and len(shown["alerts"]) == 2
+
+    assert eventually(known)
+    lines = [line.split(maxsplit=1) for line in run("status", "reading-9").out.splitlines()]
+    assert sum(line[0] == "alert" for line in lines) == 2
+    assert any(line[0] == "alert" and line[1].startswith("capacity exceeded (warning), ") for line in lines)
+    assert ["credits", "Api 1,200 left"] in [[word.strip() for word in line] for line in lines]

@@ -5,9 +5,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.core.alert_rules import DATA_FIELDS
 from worker.core.allocation import Summary
 from worker.core.case import Case
 from worker.core.checkout import Checkout
+from worker.core.credits import CreditPool, LimitBehavior
 from worker.core.decide import decide
 from worker.core.effects import ExpireSession, StartCheckout
 from worker.core.explain import _RULES, describe_note, explain
@@ -15,6 +17,7 @@ from worker.core.facts import (
     AllocateFact,
     CallOutcome,
     CheckoutFact,
+    CreditsFact,
     Fact,
     HintFact,
     Membership,
@@ -42,6 +45,11 @@ CHECKOUTS = st.sampled_from(
         Checkout(None, "https://pay.example/other", requires_payment=True),
     ]
 )
+POOLS = st.builds(
+    CreditPool, IDS, IDS, st.none() | st.integers(-5, 100), st.none() | st.integers(0, 5),
+    st.none() | st.integers(-5, 100), st.none() | st.integers(0, 100), st.none() | st.sampled_from(LimitBehavior),
+    st.none() | AT, st.none() | st.integers(0, 120) | st.floats(0, 120),
+)  # fmt: skip
 FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(UserFact, IDS, st.sampled_from(Membership), AT, IDS),
     st.builds(RosterFact, st.just((RosterUser("a"),)), AT, IDS, st.booleans()),
@@ -60,6 +68,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
         SessionFact, IDS, AT, IDS, st.sampled_from([None, True, False]), st.sampled_from([None, "cs_a"])
     ),
     st.builds(AllocateFact, st.sampled_from(CallOutcome), AT, IDS, st.just(("a",))),
+    st.builds(CreditsFact, AT, IDS, st.none() | st.tuples(POOLS), st.just("no answer")),
 )  # fmt: skip
 
 
@@ -142,6 +151,10 @@ def test_any_facts_in_any_state_give_a_lawful_verdict(
             assert policy.mode is not Mode.ALERT or claimed.id != "new"
     if isinstance(verdict.effect, ExpireSession):
         assert powers.stripe_key
+    assert verdict.tenant.outbox == verdict.alerts
+    for alert in verdict.alerts:
+        assert set(DATA_FIELDS[alert.kind]) <= set(alert.data), "what its text may name is given"
+        assert "pay.example" not in str(alert), "no payable link"
     text = explain(verdict.tenant, Counts(missing=needed), policy)
     assert "?" not in text, "every input that the words name is given"
     assert all(describe_note({"kind": note.kind.value, **note.data}) for note in (*folded.notes, *verdict.notes))

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from worker.core.allocation import Allocation, Summary
+from worker.core.credits import LimitBehavior
 from worker.core.times import parse_instant
 from worker.crovver.calls import Retries
 from worker.crovver.credentials import ServiceKey
 from worker.crovver.errors import CrovverError, Refused, Transient
-from worker.crovver.results import LimitBehavior
 
 from .harness import KEY, Scene, failure, fixture, play
 from .raw_server import Step, answer, chunked, cut, drip, gzipped, hang, head, html, raw, says

@@ -50,6 +50,7 @@ class Crovver:
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         self.read_faults: list[Fault] = []
         self.checkout_faults: list[Fault] = []
+        self.pools: dict[str, dict[str, dict[str, Any]]] = {}
         self.before_answer: Callable[[Checkout], None] | None = None
         self.slow_seconds = 1.0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -148,6 +149,9 @@ class Crovver:
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                if parts.path == "/api/public/credits/balance" and self._authorized():
+                    pools = crovver.pools.get(query.get("tenantId", ""), {})
+                    return self._answer("GET", parts.path, query, 200, {"success": True, "data": pools})
                 if parts.path != "/api/public/capacity/allocations":
                     return self._answer("GET", parts.path, query, 404, {"success": False, "error": "no such path"})
                 with crovver.lock:

@@ -46,7 +46,9 @@ def test_ten_seats_eight_taken_five_joining_is_one_checkout_for_thirteen_then_co
     time.sleep(1)
     posts = [(path, body) for method, path, body in crovver.calls if method == "POST"]
     assert posts == [("/api/public/capacity/proration-checkout", {"externalTenantId": "acme", "newCapacity": 13})]
-    assert {path for method, path, _ in crovver.calls if method == "GET"} == {"/api/public/capacity/allocations"}
+    reads = [path for method, path, _ in crovver.calls if method == "GET"]
+    assert set(reads) == {"/api/public/capacity/allocations", "/api/public/credits/balance"}
+    assert reads.count("/api/public/credits/balance") == 1
     why = short.seats("why", "acme")
     assert why.returncode == 0, why.stderr
     assert "13 users need a seat" in why.stdout
@@ -185,6 +187,7 @@ def test_forged_old_future_and_broken_webhooks_are_refused_and_nothing_is_stored
 ) -> None:
     short.join("acme", *NEW)
     short.wait_for_state("acme", "awaiting_payment")
+    eventually(lambda: short.tenant("acme")["credits"]["readAt"] is not None, 30, "the wake-up to end")
     before = short.get("/v1/tenants/acme/journal")
     body = stripe_event(crovver.checkouts[0])
     now = time.time()

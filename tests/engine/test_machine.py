@@ -7,14 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.engine.world import Fault, Payable, World
+from worker.core.alerts import AlertKind, Phase
 from worker.core.facts import Membership, OperatorAction, PaymentEvent, RosterFact, RosterUser, UserFact
 from worker.core.policy import Mode, Policy, Powers
+from worker.core.tenant import is_exceeded
 from worker.core.times import SECOND
 from worker.core.upgrade import CLOSED, MOVES, State
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "60"))
 STEPS = int(os.environ.get("MACHINE_STEPS", "40"))
 USERS = [f"user_{number}" for number in range(1, 10)]
+MOMENTS = (AlertKind.PAYMENT_CONFIRMED, AlertKind.FOREIGN_PAYMENT, AlertKind.UNREADABLE_FACTS)
 FAULTS: list[Fault] = ["not_sent", "refused", "unknown_before", "unknown_after"]
 
 
@@ -167,6 +170,25 @@ class SeatMachine(RuleBasedStateMachine):
         for upgrade in self.world.tenant().upgrades:
             assert upgrade.state is not State.CONFIRMED or capacity >= upgrade.new_capacity
 
+    @invariant()
+    def every_end_that_is_told_follows_a_beginning(self) -> None:
+        if hasattr(self, "world"):
+            self._active_as_told()
+
+    def _active_as_told(self) -> set[tuple[AlertKind, str]]:
+        """The alerts that are not over, going by what people were told."""
+        rows, _ = self.world.do(self.world.store.alerts(None, 10_000))
+        active: set[tuple[AlertKind, str]] = set()
+        for alert in (row.alert for row in reversed(rows)):
+            if alert.kind in MOMENTS:
+                continue
+            if alert.phase is Phase.RESOLVED:
+                assert (alert.kind, alert.key) in active, f"{alert.kind} is over and never began"
+                active.remove((alert.kind, alert.key))
+            else:
+                active.add((alert.kind, alert.key))
+        return active
+
     def _forgotten(self) -> int:
         """Upgrades that have left the record's history."""
         return len(self.seen) - len(self.world.tenant().upgrades) if len(self.seen) > 20 else 0
@@ -180,6 +202,14 @@ class SeatMachine(RuleBasedStateMachine):
         world.crovver.read_faults.clear()
         world.look("t")
         world.wait(3 * 3600)
+        tenant = world.tenant()
+        active = self._active_as_told()
+        assert active == {one.name for one in tenant.alerts if one.told}
+        assert tenant.look is not None
+        exceeded = is_exceeded(tenant, world.loaded().counts)
+        assert ((AlertKind.CAPACITY_EXCEEDED, "") in active) == exceeded
+        paid = tenant.open_upgrade is not None and tenant.open_upgrade.state is State.PAID
+        assert ((AlertKind.PAID_NOT_APPLIED, "") in active) == paid
         needed = sum(needs for _, _, needs in self.newest.values())
         assert world.loaded().counts.needed == needed
         assert world.loaded().pending == 0

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from worker.core.allocation import Allocation, Summary
 from worker.core.checkout import Checkout
+from worker.core.credits import CreditPool
 from worker.core.facts import (
     Fact,
     HintFact,
@@ -75,6 +76,9 @@ class ModelCrovver:
         self.payables: list[Payable] = []
         self.checkout_calls: list[tuple[str, int]] = []
         self.reads = 0
+        self.credits_reads = 0
+        self.credits_faults: list[Fault] = []
+        self.pools: dict[str, dict[str, CreditPool]] = {}
         self.read_faults: list[Fault] = []
         self.checkout_faults: list[Fault] = []
         self.stripe_faults: list[Fault] = []
@@ -135,6 +139,13 @@ class ModelCrovver:
         if known.invoices:
             return Checkout(payable.proration, None, requires_payment=False)
         return Checkout(payable.proration, f"https://pay.example/c/{payable.session}", True, 1750)
+
+    async def credits_balance(self, tenant: str) -> Mapping[str, CreditPool]:
+        self.credits_reads += 1
+        await asyncio.sleep(0)
+        if self.credits_faults:
+            raise error(Transient if self.credits_faults.pop(0) == "transient" else Refused, 403)
+        return self.pools.get(tenant, {})
 
     async def bulk_allocate(
         self, tenant: str, users: Sequence[RosterUser], metadata: Mapping[str, object] | None = None

@@ -23,7 +23,9 @@ def project() -> dict[str, list[str]]:
     return {"": table["dependencies"], **table["optional-dependencies"]}
 
 
-@pytest.mark.parametrize(("lock", "extras"), [(LOCKS[0], ["", "embedded", "dev"]), (LOCKS[1], [""])])
+@pytest.mark.parametrize(
+    ("lock", "extras"), [(LOCKS[0], ["", "alerts", "embedded", "dev"]), (LOCKS[1], ["", "alerts"])]
+)
 def test_a_lock_holds_what_the_project_asks_for_in_versions_it_allows(lock: str, extras: list[str]) -> None:
     versions = locked(lock)
     for wanted in (Requirement(text) for extra in extras for text in project()[extra]):

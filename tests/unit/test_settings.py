@@ -43,8 +43,18 @@ CONTRACT_DEFAULTS = {
     "cancel_url": None,
     "plan_id": None,
     # Beside the contract's.
+    "alert_link_urls": (),
+    "alert_gather": timedelta(minutes=1),
+    "alert_texts": None,
+    "public_url": None,
+    "credits_every": timedelta(hours=1),
+    "paid_deadline": timedelta(minutes=15),
+    "drift_after": timedelta(hours=1),
     "stripe_base_url": "https://api.stripe.com",
     "full_look_every": timedelta(hours=6),
+    "journal_for": timedelta(days=90),
+    "tombstones_for": timedelta(days=90),
+    "personal_data_for": timedelta(days=30),
     "journal_length": 1000,
     "host": "127.0.0.1",
     "port": 8000,
@@ -52,6 +62,8 @@ CONTRACT_DEFAULTS = {
     "worker_threads": 16,
     "log_format": "auto",
     "log_level": "info",
+    "otel_endpoint": None,
+    "sentry_dsn": None,
 }
 
 
@@ -247,7 +259,7 @@ def test_a_cluster_may_keep_the_state_and_not_the_queue() -> None:
     assert "SEATS_STATE_URL" in str(refusal({"SEATS_REDIS_URL": "redis+cluster://h1:6379"}))
 
 
-@pytest.mark.parametrize("name", ["crovver_base_url", "stripe_base_url", "success_url", "cancel_url"])
+@pytest.mark.parametrize("name", ["crovver_base_url", "stripe_base_url", "success_url", "cancel_url", "public_url"])
 @pytest.mark.parametrize("url", ["app.example.com", "ftp://host", "https://", "https://a:hunter2@host", "https://h:x/"])
 def test_urls_are_http_and_hold_no_password(name: str, url: str) -> None:
     error = refusal({f"SEATS_{name.upper()}": url})
@@ -438,6 +450,7 @@ def test_every_setting_that_can_hold_a_secret_is_a_secret() -> None:
         "stripe_api_key",
         "ingest_tokens",
         "operator_token",
+        "sentry_dsn",
     ]
 
 
@@ -445,9 +458,9 @@ SECRET_VALUES = {"redis_url": "redis://:hunter2@h", "state_url": "redis://:hunte
 SECRET_VALUES |= {"stripe_webhook_secrets": "whsec_hunter2", "stripe_api_key": "sk_hunter2"}
 
 
-@pytest.mark.parametrize("name", [*SECRET_SETTINGS, "alert_urls"])
+@pytest.mark.parametrize("name", [*SECRET_SETTINGS, "alert_urls", "alert_link_urls"])
 def test_a_secret_is_never_shown_neither_right_nor_wrong(name: str) -> None:
-    value = SECRET_VALUES.get(name, "json://hunter2" if name == "alert_urls" else "hunter2")
+    value = SECRET_VALUES.get(name, "json://hunter2" if name.startswith("alert_") else "hunter2")
     org = {"crovver_org_id": "org"} if name == "crovver_service_key" else {}
     settings = load(**{name: value, **org})
     assert "hunter2" not in f"{settings} {settings!r} {settings.warnings()}"

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from worker.core.alert_book import Active
+from worker.core.alerts import AlertKind, Severity
 from worker.core.allocation import Summary
 from worker.core.checkout import Checkout
 from worker.core.journal import Json
 from worker.core.policy import Policy
 from worker.core.roster import Counts
 from worker.core.tenant import Decision, Look, Rule, Tenant, Trouble, TroubleKind
+from worker.core.times import DAY
 from worker.core.upgrade import Closing, State, Upgrade
 from worker.core.view import note_view, tenant_summary, tenant_view, upgrade_view
 
@@ -27,10 +30,10 @@ def shown(tenant: Tenant, counts: Counts | None = None, policy: Policy | None = 
     return tenant_view(tenant, counts or Counts(), policy or Policy(), [], [])
 
 
-def test_a_tenant_has_exactly_the_members_of_the_contract_and_the_decision() -> None:
+def test_a_tenant_has_the_members_of_the_contract_and_those_beside_them() -> None:
     assert set(shown(Tenant("acme"))) == {
         "tenantId", "seatsNeeded", "activeCount", "capacityUnits", "exceeded", "status", "drift", "lastReconciledAt",
-        "upgrade", "decision",
+        "upgrade", "decision", "alerts", "credits", "forecast",
     }  # fmt: skip
 
 
@@ -125,3 +128,19 @@ def test_journal_times_are_readable_and_user_events_are_objects() -> None:
     note: dict[str, Json] = {"id": "1-0", "at": AT, "kind": "facts", "events": [["-", "u1", AT, "evt_1", False], "odd"]}
     told = {"type": "user.removed", "userId": "u1", "time": SHOWN, "id": "evt_1", "applied": False}
     assert note_view(note) == {"id": "1-0", "at": SHOWN, "kind": "facts", "events": [told, "odd"]}
+
+
+def test_active_alerts_are_shown_and_those_kept_quiet_are_not() -> None:
+    told = Active(AlertKind.DRIFT, Severity.WARNING, AT, {"missing": 2, "from_at": AT})
+    view = shown(Tenant("acme", alerts=(told, replace(told, key="b", told=False))))
+    assert view["alerts"] == [
+        {"kind": "drift", "severity": "warning", "key": "", "since": SHOWN, "data": {"missing": 2, "from_at": SHOWN}}
+    ]
+
+
+def test_the_forecast_is_shown_once_there_is_one() -> None:
+    looked = Tenant("acme", look=Look(AT, Summary(14, 20, False, 14)), reconciled_at=AT)
+    today = AT // DAY
+    assert shown(replace(looked, growth=((today, 14),)))["forecast"] is None
+    grown = replace(looked, growth=((today - 2, 10), (today - 1, 12), (today, 14)))
+    assert shown(grown)["forecast"] == {"seatsPerDay": 2.0, "daysUntilFull": 3.0}

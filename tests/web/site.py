@@ -20,6 +20,8 @@ from worker.core.policy import Policy
 from worker.core.roster import Entry, Seat
 from worker.core.tenant import Look, Status, Tenant
 from worker.core.upgrade import State, Upgrade
+from worker.logs.redaction import redacted
+from worker.store.dead_letters import DeadLetters
 from worker.store.interface import Commit, Store, Wake
 from worker.store.redis_store import RedisStore
 from worker.web.app import create_app
@@ -65,9 +67,10 @@ class Site:
         self.log = Log()
         self._runner = runner
         self.store = RedisStore.from_url(redis_url, self.namespace)
+        self.dead_letters = DeadLetters(self.store.client, self.namespace, redacted)
         services = Services(
-            store=self.store, ping_broker=self.store.ping, policy=Policy(), clock=lambda: self.clock, log=self.log,
-            **SECRETS,
+            store=self.store, ping_broker=self.store.ping, dead_letters=self.dead_letters, policy=Policy(),
+            clock=lambda: self.clock, log=self.log, **SECRETS,
         )  # fmt: skip
         self.services = replace(services, **changes)
         self.app = create_app(self.services)

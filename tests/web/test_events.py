@@ -232,7 +232,8 @@ def test_a_bug_is_answered_by_a_reference_and_the_log_has_it(site: Site, monkeyp
     assert answer.status_code == 500
     assert "inner" not in answer.text
     [(_, fields)] = site.log.entries
-    assert str(fields["reference"]) in answer.json()["detail"]
+    assert str(fields["request"]) in answer.json()["detail"]
+    assert answer.headers["x-request-id"] == fields["request"]
     assert (fields["route"], str(fields["exc_info"])) == ("/v1/events", "inner workings")
 
 

@@ -20,6 +20,7 @@ import pytest
 from tests.web.site import INGEST, INGEST_AUTH, OPERATOR, OPERATOR_AUTH, STRIPE_SECRET, an_event, eventually
 from worker.embedded import EmbeddedServer
 from worker.settings import Settings
+from worker.telemetry import NoSpans
 from worker.web import bodies, connection
 from worker.web.server import WebServer, build_app
 
@@ -43,7 +44,7 @@ def environment(redis_url: str) -> dict[str, str]:
 @contextmanager
 def serving(redis_url: str) -> Iterator[str]:
     """The URL of a server in a thread, which is gone at the end."""
-    server = WebServer(build_app(Settings.load(environ=environment(redis_url))), "127.0.0.1", 0)
+    server = WebServer(build_app(Settings.load(environ=environment(redis_url)), NoSpans()), "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

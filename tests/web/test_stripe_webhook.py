@@ -133,7 +133,7 @@ def test_an_event_about_something_else_is_acknowledged_and_not_kept(site: Site) 
 def test_an_event_that_matches_nothing_yet_is_parked(site: Site, metadata: object) -> None:
     assert send(site, stripe_event(metadata=metadata)).status_code == 200
     assert parked(site) == ["evt_stripe_1"]
-    assert site.log.entries[0][1] == {"event_id": "evt_stripe_1"}
+    assert site.log.entries[0][1] == {"fact": "evt_stripe_1"}
 
 
 def test_an_event_that_matches_nothing_has_upgrades_of_unknown_outcome_looked_at(site: Site) -> None:

@@ -56,6 +56,10 @@ def test_a_tenant_is_shown_with_the_members_of_the_contract(site: Site) -> None:
             "closedAt": None,
         },
         "decision": {"rule": "awaiting_payment", "at": AT, "inputs": {"needed": 3, "upgrade": "upg_1"}},
+        "alerts": [],
+        "credits": {"readAt": None, "trouble": None, "pools": {}},
+        "forecast": None,
+        "unreadableFacts": 0,
     }
     fits(schemas.Tenant, answer.json())
 

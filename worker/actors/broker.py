@@ -5,6 +5,7 @@ It carries wake-ups, which may be lost or doubled at no cost, and the host app's
 beside each choice.
 """
 
+import traceback
 from collections.abc import Iterable
 from uuid import uuid4
 
@@ -12,16 +13,20 @@ import dramatiq
 import redis
 import structlog
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.common import q_name
 from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import AsyncIO, CurrentMessage, Middleware
 
+from worker.actors.strict import StrictEncoder
+from worker.logs.redaction import redacted
 from worker.store.connect import connect_sync
-from worker.store.scripts import is_passing
+from worker.store.scripts import is_passing, source
 
 log = structlog.get_logger(__name__)
 
 SEAT_EVENTS = "seat-events"
 RECONCILE = "reconcile"
+ALERTS = "alerts"
 
 HEARTBEAT_TIMEOUT_MS = 20_000
 """A process silent for this long is taken for dead and its messages are given to others (default: a minute)."""
@@ -31,6 +36,10 @@ MAINTENANCE_CHANCE = 10_000
 
 DEAD_LETTERS_KEPT_MS = 30 * 86_400_000
 """A message that can't be handled is kept for a month."""
+
+TRACEBACK_FRAMES = 8
+TRACEBACK_LENGTH = 6_000
+"""Of why a message died these last frames are kept, in about so many characters."""
 
 
 class Consumer(_RedisConsumer):
@@ -43,7 +52,12 @@ class Consumer(_RedisConsumer):
     def __next__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
         while True:
             try:
-                return super().__next__()  # type: ignore[no-untyped-call]
+                message = super().__next__()  # type: ignore[no-untyped-call]
+                if message is None or message.queue_name == self.queue_name:
+                    return message
+                # Handled, it would be given back to a queue that it did not come from, which nobody may consume.
+                log.error("a message for another queue becomes a dead letter", queue=self.queue_name)
+                self.nack(message)  # type: ignore[no-untyped-call]
             except DecodeError as error:
                 # Raised further, it would cost the messages that were fetched with this one.
                 self._set_aside(error.data)
@@ -57,10 +71,13 @@ class Consumer(_RedisConsumer):
     def _set_aside(self, data: bytes) -> None:
         """Make a dead letter of a message that can't be decoded, and so does not tell its own id."""
         log.error("a message can't be decoded and becomes a dead letter", queue=self.queue_name, bytes=len(data))
-        messages = f"{self.broker.namespace}:{self.queue_name}.msgs"
+        namespace, client = self.broker.namespace, self.broker.client
         try:
-            for ident, known in self.broker.client.hscan_iter(messages, count=500):
-                if known == data:
+            # Not many: those that this process has fetched and not yet handled.
+            held = sorted(client.smembers(f"{namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"))
+            known = client.hmget(f"{namespace}:{self.queue_name}.msgs", held) if held else []
+            for ident, body in zip(held, known, strict=True):
+                if body == data:
                     self.broker.do_nack(self.queue_name, ident)
                     return
         except redis.RedisError as error:
@@ -108,7 +125,7 @@ class Broker(RedisBroker):
 
 
 class DeadLetters(Middleware):
-    """A message whose actor raises is kept as a dead letter.
+    """A message whose actor raises is kept as a dead letter, with the reason.
 
     dramatiq's own ``Retries`` would enqueue it again, and where Redis is away at that moment, lose it. Our actors wait
     for Redis by themselves: what they raise would be raised again.
@@ -125,6 +142,19 @@ class DeadLetters(Middleware):
         if exception is not None:
             message.fail()
 
+    def after_nack(self, broker: "Broker", message: "dramatiq.MessageProxy") -> None:  # type: ignore[override]
+        error = message._exception
+        if error is None:
+            return
+        lines = traceback.format_exception(error, limit=-TRACEBACK_FRAMES)
+        # Where dramatiq's Retries would keep it, too.
+        message.options["traceback"] = redacted("".join(lines), TRACEBACK_LENGTH)
+        bodies, ident = f"{broker.namespace}:{q_name(message.queue_name)}.XQ.msgs", message.options["redis_message_id"]
+        try:
+            broker.client.eval(source("explain_dead"), 1, bodies, ident, message.encode())
+        except redis.RedisError as problem:
+            log.warning("why a message died could not be kept", queue=message.queue_name, reason=str(problem))
+
 
 def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ()) -> Broker:
     """A broker on the server of ``url``. Nothing is sent until it is first used.
@@ -132,6 +162,8 @@ def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ())
     No ``TimeLimit`` (it raises past ``except Exception`` and has the message repeated), no ``Prometheus`` (it opens a
     port to the world), no ``AgeLimit``.
     """
+    # Of the whole process, and this process decodes nobody else's messages.
+    dramatiq.set_encoder(StrictEncoder())
     broker = Broker(  # type: ignore[no-untyped-call]
         client=connect_sync(url, retries=0),
         namespace=namespace,
@@ -140,7 +172,7 @@ def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ())
         maintenance_chance=MAINTENANCE_CHANCE,
         dead_message_ttl=DEAD_LETTERS_KEPT_MS,
     )
-    for queue in (SEAT_EVENTS, RECONCILE):
+    for queue in (SEAT_EVENTS, RECONCILE, ALERTS):
         broker.declare_queue(queue)
     return broker
 
@@ -148,3 +180,10 @@ def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ())
 def wake_message(tenant: str, token: str) -> "dramatiq.Message[None]":
     """The wake-up of one tenant."""
     return dramatiq.Message(queue_name=RECONCILE, actor_name="reconcile", args=(tenant, token), kwargs={}, options={})
+
+
+def alerts_message(channel: str, cursor: int) -> "dramatiq.Message[None]":
+    """The wake-up of one alert channel that stands at ``cursor``."""
+    return dramatiq.Message(
+        queue_name=ALERTS, actor_name="deliver_alerts", args=(channel, cursor), kwargs={}, options={}
+    )

@@ -11,14 +11,20 @@ os.environ.setdefault("dramatiq_restart_delay", "1000")
 import structlog
 from dramatiq import Worker
 
+from worker.actors.alerts import declare_alerts
 from worker.actors.broker import make_broker
+from worker.actors.discretion import hide_arguments
+from worker.actors.flusher import Flusher
+from worker.actors.observing import Observing
 from worker.actors.reconcile import declare_reconcile
 from worker.actors.seat_events import declare_seat_events
 from worker.actors.watchdog import Watchdog
-from worker.actors.wiring import ports_of, store_of
+from worker.actors.wiring import courier_of, ports_of, store_of
 from worker.engine.reconcile import Reconciler
+from worker.metrics import Meters
 from worker.settings import Settings
 from worker.settings.derive import micros
+from worker.telemetry import Spans, telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +41,25 @@ def run(settings: Settings, threads: int) -> int:
     Raises:
         ConfigError: a setting that a worker needs is missing.
     """
+    with telemetry(settings, "worker") as spans:
+        return _run(settings, threads, spans)
+
+
+def _run(settings: Settings, threads: int, spans: Spans) -> int:
+    hide_arguments()
     url = settings.require_redis()
     store = store_of(settings)
-    ports = ports_of(settings, store, concurrency=max(threads, 4))
+    meters = Meters()
+    ports = ports_of(settings, store, Observing(meters, spans), concurrency=max(threads, 4))
+    courier = courier_of(settings, store, meters)
     broker = make_broker(url, settings.namespace)
-    declare_reconcile(broker, Reconciler(ports))
-    declare_seat_events(broker, store, micros(settings.settle_seconds))
-    worker = Worker(broker, worker_threads=threads, worker_timeout=IDLE_POLL_MS)
+    declare_reconcile(broker, Reconciler(ports), meters, spans)
+    declare_seat_events(broker, store, micros(settings.settle_seconds), meters)
+    declare_alerts(broker, courier)
+    # One more for each channel: one that hangs takes no thread from tenants, and none from another channel.
+    worker = Worker(broker, worker_threads=threads + len(courier.channels), worker_timeout=IDLE_POLL_MS)
     watchdog = Watchdog(worker)
+    flusher = Flusher(meters, lambda: store_of(settings))
     stop = threading.Event()
 
     def stopping(signum: int, frame: FrameType | None) -> None:
@@ -52,6 +69,7 @@ def run(settings: Settings, threads: int) -> int:
     signal.signal(signal.SIGINT, stopping)
     worker.start()
     watchdog.start()
+    flusher.start()
     log.info("worker ready", threads=threads, mode=ports.policy.mode.value)
     while not stop.wait(1.0):
         pass
@@ -59,6 +77,7 @@ def run(settings: Settings, threads: int) -> int:
     watchdog.stop()
     _end_after(STOP_WITHIN)
     worker.stop(timeout=int(STOP_WITHIN * 1000))
+    flusher.stop()
     broker.close()
     log.info("worker stopped")
     return 0

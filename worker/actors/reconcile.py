@@ -10,8 +10,11 @@ from worker.actors.broker import RECONCILE, Broker
 from worker.core.times import SECOND
 from worker.engine.ports import Ports
 from worker.engine.reconcile import Reconciler
+from worker.metrics import Meters
+from worker.metrics.catalogue import RECONCILES
 from worker.store.errors import StoreError
 from worker.store.interface import Wake
+from worker.telemetry import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +34,12 @@ async def keep_lease(ports: Ports, wake: Wake) -> None:
             if not await ports.store.renew(wake, ports.pace.lease):
                 return
         except StoreError as error:
-            log.debug("a lease could not be prolonged", tenant=wake.tenant, reason=str(error))
+            log.debug("a lease could not be prolonged", reason=str(error))
 
 
-def declare_reconcile(broker: Broker, reconciler: Reconciler) -> "Actor[[str, str], Awaitable[None]]":
+def declare_reconcile(
+    broker: Broker, reconciler: Reconciler, meters: Meters, spans: Spans
+) -> "Actor[[str, str], Awaitable[None]]":
     """Declare ``reconcile(tenant, token)`` on its queue.
 
     It never raises: the tenant stays due under its lease until a reconcile has finished, so nothing needs repeating
@@ -42,17 +47,25 @@ def declare_reconcile(broker: Broker, reconciler: Reconciler) -> "Actor[[str, st
     """
 
     async def reconcile(tenant: str, token: str = "") -> None:
-        with structlog.contextvars.bound_contextvars(wake=token):
+        with (
+            structlog.contextvars.bound_contextvars(tenant=tenant, wake=str(token)),
+            spans.span("reconcile", "consumer", tenant=tenant),
+        ):
             wake = Wake(tenant, str(token))
             keeping = asyncio.create_task(keep_lease(reconciler.ports, wake))
             try:
-                await reconciler.reconcile(wake)
+                done = await reconciler.reconcile(wake)
+                outcome = "settled" if done.verdict is not None else "contended"
             except StoreError as error:
-                log.warning("reconcile put off", tenant=tenant, reason=str(error))
+                outcome = "put_off"
+                log.warning("reconcile put off", reason=str(error))
             except Exception:
-                log.exception("reconcile failed; the tenant stays due", tenant=tenant)
+                outcome = "failed"
+                log.exception("reconcile failed; the tenant stays due")
             finally:
                 keeping.cancel()
+            meters.count(RECONCILES.name, outcome=outcome)
+            spans.note(outcome=outcome)
 
     declare: Callable[..., Actor[[str, str], Awaitable[None]]] = actor
     return declare(reconcile, broker=broker, actor_name="reconcile", queue_name=RECONCILE)

@@ -7,14 +7,19 @@ import signal
 import redis
 import structlog
 
+from worker.actors.alert_watch import wake_channels, watch_fleet
 from worker.actors.broker import RECONCILE, Broker, make_broker, wake_message
-from worker.actors.wiring import store_of
+from worker.actors.wiring import routes_of_settings, store_of
 from worker.core.times import SECOND
+from worker.logs import redacted
 from worker.settings import Settings
+from worker.settings.derive import micros
+from worker.store.dead_letters import DeadLetters
 from worker.store.errors import StoreError
 from worker.store.interface import Store, Wake
 from worker.store.keys import Keys
 from worker.store.matching import redeliver
+from worker.telemetry import telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +40,15 @@ def run(settings: Settings) -> int:
     Raises:
         ConfigError: no Redis is set.
     """
-    broker = make_broker(settings.require_redis(), settings.namespace)
-    asyncio.run(_main(settings, broker))
-    return 0
+    with telemetry(settings, "scheduler"):
+        broker = make_broker(settings.require_redis(), settings.namespace)
+        asyncio.run(_main(settings, broker))
+        return 0
 
 
 async def _main(settings: Settings, broker: Broker) -> None:
     store = store_of(settings)
+    dead_letters = DeadLetters.from_url(settings.require_redis(), settings.namespace, redacted)
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
@@ -50,7 +57,10 @@ async def _main(settings: Settings, broker: Broker) -> None:
     tasks = [
         asyncio.create_task(_wake_due(store, broker, stop, elsewhere=elsewhere)),
         asyncio.create_task(_match_parked(store, stop)),
+        asyncio.create_task(watch_fleet(store, dead_letters, stop)),
     ]
+    if routes := routes_of_settings(settings):
+        tasks.append(asyncio.create_task(wake_channels(store, broker, stop, routes, micros(settings.alert_gather))))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     broken = [task for task in tasks if task.done() and not stop.is_set()]
@@ -60,6 +70,7 @@ async def _main(settings: Settings, broker: Broker) -> None:
     for task in late:
         task.cancel()
     await store.aclose()
+    await dead_letters.aclose()
     for task in broken:
         task.result()  # a task only ends by itself through a bug: let it be seen, and the process be restarted
     log.info("scheduler stopped")
@@ -126,3 +137,4 @@ def _queued(broker: Broker) -> int:
 def _enqueue(broker: Broker, wakes: tuple[Wake, ...]) -> None:
     for wake in wakes:
         broker.enqueue(wake_message(wake.tenant, wake.token))
+        log.debug("a tenant is woken", tenant=wake.tenant, wake=wake.token)

@@ -12,6 +12,8 @@ from worker.actors.broker import SEAT_EVENTS, Broker
 from worker.core.facts import Membership
 from worker.core.times import SECOND, format_instant
 from worker.events import check_events
+from worker.metrics import Meters
+from worker.metrics.catalogue import FACTS_ACCEPTED
 from worker.store.errors import StoreUnavailable
 from worker.store.interface import Store
 
@@ -20,7 +22,7 @@ log = structlog.get_logger(__name__)
 WAIT_AT_MOST = 2.0
 
 
-def declare_seat_events(broker: Broker, store: Store, settle: int) -> None:
+def declare_seat_events(broker: Broker, store: Store, settle: int, meters: Meters) -> None:
     """Declare both actors on ``seat-events``.
 
     Arguments: ``tenant``, ``user``, and optionally ``email``, ``name``, ``id`` and ``time`` (RFC 3339). Left out, the
@@ -48,9 +50,13 @@ def declare_seat_events(broker: Broker, store: Store, settle: int) -> None:
         while True:
             try:
                 # Accepted long ago, by the queue: an inbox that is full is no reason to have a thread wait for room.
-                return await store.append(facts, settle=settle, bounded=False)
+                await store.append(facts, settle=settle, bounded=False)
+                return meters.count(FACTS_ACCEPTED.name, door="message")
             except StoreUnavailable as error:
-                log.warning("an event waits for the store", tenant=tenant, reason=str(error))
+                log.warning(
+                    "an event waits for the store", tenant=tenant, fact=ident, message=message.message_id,
+                    reason=str(error),
+                )  # fmt: skip
             await asyncio.sleep(wait)
             wait = min(wait * 2, WAIT_AT_MOST)
 

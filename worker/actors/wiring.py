@@ -4,12 +4,21 @@ import asyncio
 import time
 import uuid
 
+from worker.actors.alerts import Courier
+from worker.actors.observing import Observing
+from worker.alerts.channels import open_channels
+from worker.alerts.digest import Writer
+from worker.alerts.places import Places
+from worker.alerts.routing import Route, routes_of
+from worker.alerts.texts import read_texts
+from worker.core.alerts import Severity
 from worker.crovver.client import CrovverClient
 from worker.crovver.credentials import SecretKey, ServiceKey
 from worker.engine.ports import CheckoutOptions, Pace, Ports
 from worker.engine.rate import FleetRate
+from worker.metrics import Meters
 from worker.payments.sessions import StripeSessions
-from worker.settings import Settings
+from worker.settings import AlertUrl, Settings, shipped_config
 from worker.settings.derive import micros, policy_of, powers_of
 from worker.store.redis_store import RedisStore
 
@@ -23,7 +32,7 @@ def store_of(settings: Settings) -> RedisStore:
     return RedisStore.from_url(settings.require_state(), settings.namespace, journal_length=settings.journal_length)
 
 
-def ports_of(settings: Settings, store: RedisStore, *, concurrency: int) -> Ports:
+def ports_of(settings: Settings, store: RedisStore, observing: Observing, *, concurrency: int) -> Ports:
     """Everything a reconcile needs, for one event loop; ``concurrency`` bounds its calls to Crovver.
 
     Raises:
@@ -37,6 +46,7 @@ def ports_of(settings: Settings, store: RedisStore, *, concurrency: int) -> Port
         credentials=ServiceKey(text, key.org_id) if key.org_id else SecretKey(text),
         limiter=FleetRate(store, rate.calls, rate.seconds, asyncio.sleep),
         max_concurrency=concurrency,
+        on_call=observing.called,
     )
     sessions = None
     if settings.stripe_api_key is not None:
@@ -52,7 +62,35 @@ def ports_of(settings: Settings, store: RedisStore, *, concurrency: int) -> Port
         sessions=sessions,
         checkout=CheckoutOptions(settings.plan_id, settings.success_url, settings.cancel_url),
         pace=Pace(walk_every=micros(settings.full_look_every)),
+        observer=observing,
     )
+
+
+def routes_of_settings(settings: Settings) -> tuple[Route, ...]:
+    """The alert channels that are set."""
+
+    def entries(urls: tuple[AlertUrl, ...]) -> list[tuple[str, Severity]]:
+        return [(entry.url.get_secret_value(), Severity(entry.least.value)) for entry in urls]
+
+    return routes_of(entries(settings.alert_urls), entries(settings.alert_link_urls))
+
+
+def writer_of(settings: Settings) -> Writer:
+    """What writes the messages of alerts.
+
+    Raises:
+        ConfigError: the operator's own texts can't be used.
+    """
+    return Writer(read_texts(shipped_config("alerts.toml"), settings.alert_texts), Places(settings.public_url))
+
+
+def courier_of(settings: Settings, store: RedisStore, meters: Meters) -> Courier:
+    """What delivers alerts.
+
+    Raises:
+        ConfigError: a channel or the texts can't be used.
+    """
+    return Courier(store, open_channels(routes_of_settings(settings)), writer_of(settings), meters)
 
 
 def new_id(prefix: str) -> str:

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli import decide, processes, publish, read, roster, sweep, up, why
+from worker.cli import credits, dead_letters, decide, forget, processes, publish, read, roster, sweep, up, what_if, why
 from worker.cli.common import Common
 from worker.cli.demo import command as demo
+from worker.cli.doctor import command as doctor
 
 _DEFAULT_CONFIG = "config/settings.toml"
 
@@ -60,10 +61,15 @@ for name, function in (
     ("sweep", sweep.sweep),
     ("status", read.status),
     ("upgrades", read.upgrades),
+    ("credits", credits.credits),
     ("why", why.why),
+    ("what-if", what_if.what_if),
     ("approve", decide.approve),
     ("cancel", decide.cancel),
     ("retry", decide.retry),
+    ("dead-letters", dead_letters.dead_letters),
+    ("forget", forget.forget),
+    ("doctor", doctor.doctor),
 ):
     app.command(name)(function)
 

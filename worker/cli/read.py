@@ -11,6 +11,7 @@ from worker.cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from worker.core.journal import Json
+    from worker.core.tenant import Tenant
     from worker.core.upgrade import State, Upgrade
     from worker.settings import Settings
     from worker.store.interface import Loaded, UpgradeRow
@@ -109,7 +110,9 @@ async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool
     loaded = await known(store, tenant)
     missing = await store.standing(tenant, Standing.MISSING, NAMED_USERS)
     orphaned = await store.standing(tenant, Standing.ORPHANED, NAMED_USERS)
+    unreadable = await store.unreadable(tenant)
     view = tenant_view(loaded.tenant, loaded.counts, policy_of(settings), missing, orphaned)
+    view["unreadableFacts"] = unreadable
     if as_json:
         shown_upgrade = view["upgrade"]
         if isinstance(shown_upgrade, dict) and not show_links:
@@ -125,6 +128,8 @@ async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool
     shown.add_row("last looked at", _ago(loaded.tenant.reconciled_at, loaded.now))
     if loaded.pending:
         shown.add_row("waiting", f"{loaded.pending} facts that are yet to be folded in")
+    if unreadable:
+        shown.add_row("set aside", f"{unreadable} facts that this release can't read")
     for name, users, count in (
         ("missing", missing, loaded.counts.missing),
         ("orphaned", orphaned, loaded.counts.orphaned),
@@ -132,6 +137,8 @@ async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool
         if count:
             more = f" … and {count - 10} more" if count > 10 else ""
             shown.add_row(name, plain(", ".join(sorted(users)[:10]) + more))
+    for name, text in _outlook_rows(loaded.tenant, loaded.now):
+        shown.add_row(name, plain(text))
     upgrade = loaded.tenant.upgrade
     if upgrade is not None:
         for name, text in _upgrade_rows(upgrade, show_links):
@@ -139,6 +146,25 @@ async def _one(store: RedisStore, settings: Settings, tenant: str, as_json: bool
     out().print(shown)
     if show_links and upgrade is not None and (link := _link(upgrade)):
         print_link("link", link)
+
+
+def _outlook_rows(tenant: Tenant, now: int) -> list[tuple[str, str]]:
+    """What people have been told of and is not over, how the need grows, and what credits are left."""
+    from worker.core.view import outlook
+
+    rows = [
+        ("alert", f"{active.kind.value.replace('_', ' ')} ({active.severity.value}), {_ago(active.since, now)}")
+        for active in tenant.alerts
+        if active.told
+    ]
+    if (ahead := outlook(tenant)) is not None:
+        full = "no end in sight" if ahead.days_left is None else f"full in {ahead.days_left:.0f} days at that rate"
+        rows.append(("growth", f"{ahead.per_day:+.1f} seats a day, {full}"))
+    credits = tenant.credits
+    if credits is not None and credits.pools:
+        left = (f"{pool.name} {'?' if pool.total is None else format(pool.total, ',')} left" for pool in credits.pools)
+        rows.append(("credits", ", ".join(left)))
+    return rows
 
 
 async def _upgrades(

@@ -131,7 +131,8 @@ def _welcome(common: Common, filled: FilledIn, data: Path | None) -> list[str]:
         "Seat Reconciler is up. Ctrl-C stops it.",
         f"  Redis    {redis}",
         f"  Crovver  {crovver}",
-        f"  Web      {filled.web}, operator token: {sign_in}",
+        f"  Web      open the dashboard: {filled.web}/",
+        f"  Sign in  with the operator token: {sign_in}",
     ]
     lines += [f"  Note     {note}" for note in filled.notes]
     event = {"specversion": "1.0", "id": "evt_1", "source": "myapp", "type": "user.added"}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from worker.core.alerts import Alert
 from worker.core.effects import Effect
 from worker.core.facts import RosterUser
 from worker.core.journal import Note
@@ -16,7 +17,8 @@ class Case:
     """All that a decision may depend on.
 
     ``missing`` are users that need a seat and have none, longest waiting first, as many as one repair call may carry.
-    ``fresh`` says that Crovver was read completely in this pass. ``new_upgrade`` and ``claim`` are unused identifiers.
+    ``happened`` is what this pass has noted so far. ``fresh`` says that Crovver was read completely in this pass.
+    ``new_upgrade`` and ``claim`` are unused identifiers.
     """
 
     tenant: Tenant
@@ -28,16 +30,21 @@ class Case:
     new_upgrade: str
     claim: str
     missing: tuple[RosterUser, ...] = ()
+    happened: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The record to save, the one effect to act on after that, what to journal, and when to look again (at latest)."""
+    """The record to save, the one effect to act on after that, what to journal, and when to look again (at latest).
+
+    ``alerts`` are told once the record is saved, which holds them, too.
+    """
 
     tenant: Tenant
     effect: Effect | None
     look_at: int
     notes: tuple[Note, ...] = field(default=())
+    alerts: tuple[Alert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ taken after the last fact (``fresh``), and its claim is part of the record that 
 
 from dataclasses import replace
 
-from worker.core import pursue
+from worker.core import alert_rules, forecast, pursue
+from worker.core.alert_book import Advanced, advance
+from worker.core.alerts import Alert
 from worker.core.case import Case, Step, Verdict
 from worker.core.effects import Allocate, Effect, StartCheckout
 from worker.core.journal import Note, NoteKind
 from worker.core.policy import Mode
-from worker.core.tenant import Decision, Inputs, Rule, TroubleKind, asks_in_a_row
+from worker.core.tenant import Decision, Inputs, Rule, Tenant, TroubleKind, asks_in_a_row, credits_at
 from worker.core.times import HOUR, MINUTE
 from worker.core.upgrade import Closing, State, Upgrade
 
@@ -19,7 +21,6 @@ MOST_ASKS = 4
 """One ask and three more; then an operator decides."""
 
 ALLOCATE_AT_ONCE = 100
-NO_HURRY = 2**62
 
 RETRY_COUNTS_FOR = HOUR
 """How long an operator's wish to ask again stands for an approval of the same size."""
@@ -49,8 +50,54 @@ def decide(case: Case) -> Verdict:
         notes.append(Note(NoteKind.DECISION, {"rule": decision.rule.value, **decision.inputs}))
     else:
         decision = case.tenant.decision
-    look_at = min(step.look_at or NO_HURRY, _repair_at(case), case.now + case.policy.sweep_every)
-    return Verdict(replace(tenant, decision=decision), effect, max(look_at, case.now), tuple(notes))
+    decided = replace(current, tenant=_kept_up(replace(tenant, decision=decision), case))
+    told = _alerts(decided, [*case.happened, *notes])
+    notes.extend(_alert_note(alert) for alert in told.alerts)
+    serial = told.alerts[-1].serial if told.alerts else tenant.alert_serial
+    saved = replace(decided.tenant, alerts=told.book, alert_serial=serial, outbox=told.alerts)
+    later = (step.look_at, told.look_at, alert_rules.next_change(decided), _repair_at(case), _credits_at(decided))
+    look_at = min([case.now + case.policy.sweep_every, *(at for at in later if at is not None)])
+    return Verdict(saved, effect, max(look_at, case.now), tuple(notes), told.alerts)
+
+
+def _kept_up(tenant: Tenant, case: Case) -> Tenant:
+    """The record with what it keeps over time brought up to date: how need grows, and since when there is drift."""
+    if tenant.look is None:
+        return tenant
+    # Users who have to wait for seats to be bought are no drift.
+    full = case.counts.needed > tenant.look.summary.capacity_units
+    drifts = case.counts.orphaned > 0 or (case.counts.missing > 0 and not full)
+    since = tenant.drift_since if tenant.drift_since is not None else case.now
+    return replace(
+        tenant,
+        growth=forecast.remember(tenant.growth, case.counts.needed, case.now),
+        drift_since=since if drifts else None,
+    )
+
+
+def _alerts(case: Case, notes: list[Note]) -> Advanced:
+    """What there is to tell people, and the book of what they have been told."""
+    tenant = case.tenant
+    return advance(
+        tenant.alerts,
+        alert_rules.conditions(case),
+        alert_rules.moments(tenant, notes),
+        tenant=tenant.id,
+        serial=tenant.alert_serial,
+        now=case.now,
+        surely=alert_rules.surely_over(case),
+    )
+
+
+def _alert_note(alert: Alert) -> Note:
+    words = {"alert": alert.kind.value, "severity": alert.severity.value, "phase": alert.phase.value}
+    return Note(NoteKind.ALERT, {**words, "key": alert.key})
+
+
+def _credits_at(case: Case) -> int | None:
+    """When to wake up for the credit balances; those that are due already are read before this wake-up ends."""
+    at = credits_at(case.tenant, case.policy)
+    return at if at is not None and at > case.now else None
 
 
 def consider(case: Case) -> Step:
@@ -135,10 +182,10 @@ def _start(case: Case, size: int) -> Step:
     return Step(Rule.STARTED, claimed, effect, look_at=case.now + pursue.CLAIM_TIMEOUT, inputs=inputs)
 
 
-def _repair_at(case: Case) -> int:
+def _repair_at(case: Case) -> int | None:
     """When a repair that was put off may go on."""
     put_off = case.policy.repair and bool(case.missing) and case.tenant.repair_after > case.now
-    return case.tenant.repair_after if put_off else NO_HURRY
+    return case.tenant.repair_after if put_off else None
 
 
 def _repair(case: Case) -> Effect | None:

@@ -184,6 +184,14 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return f"upgrade {note.get('id')} is {note.get('after')}{before}: {note.get('why')}"
         case "call":
             return f"called Crovver for a checkout of {note.get('new_capacity')} seats (upgrade {note.get('upgrade')})"
+        case "unreadable":
+            return f"{note.get('count')} facts that this release can't read were set aside"
+        case "credits":
+            return f"credits left: {_pools(note.get('pools'))}"
+        case "alert":
+            about = f" ({note.get('key')})" if note.get("key") else ""
+            over = "is over" if note.get("phase") == "resolved" else str(note.get("severity"))
+            return f"alert {str(note.get('alert')).replace('_', ' ')}{about}: {over}"
         case "outcome":
             reason = f": {note.get('reason')}" if note.get("reason") else ""
             ended = {"started": "brought a checkout", "not_sent": "did not reach Crovver", "refused": "was refused"}
@@ -191,6 +199,12 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return f"the call {ended.get(outcome, f'ended: {outcome}')}{reason}"
         case kind:
             return f"{kind}"
+
+
+def _pools(pools: Json) -> str:
+    if not isinstance(pools, dict) or not pools:
+        return "no pools"
+    return ", ".join(f"{key} {'?' if left is None else left}" for key, left in pools.items())
 
 
 def _facts(note: Mapping[str, Json]) -> str:

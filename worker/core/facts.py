@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from worker.core.checkout import Checkout
+from worker.core.credits import CreditPool
 
 
 class Membership(StrEnum):
@@ -114,6 +115,8 @@ class HintFact:
     source: str
     at: int
     id: str
+    credits: bool = False
+    """The credit balances are wanted afresh, too."""
 
 
 class CallOutcome(StrEnum):
@@ -171,4 +174,24 @@ class AllocateFact:
     complete: bool = False
 
 
-Fact = UserFact | RosterFact | PaymentFact | OperatorFact | HintFact | CheckoutFact | SessionFact | AllocateFact
+@dataclass(frozen=True, slots=True)
+class CreditsFact:
+    """What reading a tenant's credit balances brought: its pools, or else (None) why there was no answer."""
+
+    at: int
+    id: str
+    pools: tuple[CreditPool, ...] | None = None
+    reason: str | None = None
+
+
+Fact = (
+    UserFact
+    | RosterFact
+    | PaymentFact
+    | OperatorFact
+    | HintFact
+    | CheckoutFact
+    | SessionFact
+    | AllocateFact
+    | CreditsFact
+)

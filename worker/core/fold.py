@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from worker.core import roster as rosters
 from worker.core.checkout import Checkout
+from worker.core.credits import Credits
 from worker.core.facts import (
     AllocateFact,
     CallOutcome,
     CheckoutFact,
+    CreditsFact,
     Fact,
     HintFact,
     Membership,
@@ -46,6 +48,7 @@ from worker.core.upgrade import (
 PAYMENTS_REMEMBERED = 50
 EARLY_REMEMBERED = 20
 NOTED_USERS = 200
+NOTED_POOLS = 50
 FIRST_RETRY = 2 * SECOND
 LAST_RETRY = 5 * MINUTE
 
@@ -92,12 +95,17 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int, *, fir
                 _operator(folded, fact, now)
             case HintFact():
                 folded.note(NoteKind.HINT, source=fact.source)
+                if fact.credits:
+                    wanted = replace(folded.tenant.credits or Credits(), tried_at=0)
+                    folded.tenant = replace(folded.tenant, credits=wanted)
             case CheckoutFact():
                 _checkout(folded, fact, now)
             case SessionFact():
                 _session(folded, fact, now)
             case AllocateFact():
                 _allocate(folded, fact, now)
+            case CreditsFact():
+                _credits(folded, fact, now)
     for payment in folded.tenant.early:
         if match_payment(folded.tenant, payment, exact=True) is not None:
             _payment(folded, payment, now)
@@ -289,6 +297,19 @@ def _allocate(folded: Folded, fact: AllocateFact, now: int) -> None:
         NoteKind.OUTCOME, outcome=f"allocate {fact.outcome.value}", seated=len(fact.seated),
         rejected=len(fact.rejected), reason=fact.reason,
     )  # fmt: skip
+
+
+def _credits(folded: Folded, fact: CreditsFact, now: int) -> None:
+    known = folded.tenant.credits or Credits()
+    if fact.pools is None:
+        credits = replace(known, tried_at=now, trouble=fact.reason)
+    elif known.at is not None and fact.at < known.at:
+        return
+    else:
+        credits = Credits(fact.pools, fact.at, now)
+        if known.at is None or known.pools != fact.pools:
+            folded.note(NoteKind.CREDITS, pools={pool.key: pool.total for pool in fact.pools[:NOTED_POOLS]})
+    folded.tenant = replace(folded.tenant, credits=credits)
 
 
 def payment_of_session(session: str, paid: bool, at: int, tenant: str) -> PaymentFact:

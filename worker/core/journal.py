@@ -22,6 +22,9 @@ class NoteKind(StrEnum):
     UPGRADE = "upgrade"
     CALL = "call"
     OUTCOME = "outcome"
+    UNREADABLE = "unreadable"
+    CREDITS = "credits"
+    ALERT = "alert"
 
 
 @dataclass(frozen=True, slots=True)

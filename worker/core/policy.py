@@ -1,9 +1,10 @@
 """Policy: what the people who run this worker want bought, and how eagerly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from worker.core.times import MINUTE
+from worker.core.retention import Retention
+from worker.core.times import HOUR, MINUTE
 
 
 class Mode(StrEnum):
@@ -16,7 +17,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules a decision follows. Durations are microseconds, seats are whole seats."""
+    """The rules a decision follows. Durations are microseconds, seats are whole seats.
+
+    ``credits_every`` None leaves credit balances unread.
+    """
 
     mode: Mode = Mode.AUTO
     block: int = 1
@@ -26,6 +30,11 @@ class Policy:
     ambiguous_hold: int = 30 * MINUTE
     sweep_every: int = 15 * MINUTE
     repair: bool = False
+    retention: Retention = field(default_factory=Retention)
+    credits_warn_at: tuple[int, ...] = (80, 95, 100)
+    paid_deadline: int = 15 * MINUTE
+    drift_after: int = HOUR
+    credits_every: int | None = None
 
     def __post_init__(self) -> None:
         assert self.block >= 1

@@ -110,11 +110,14 @@ class Roster:
 
     ``entries`` must hold every stored entry of the users a fold will touch; an absent user is a user never heard of.
     ``floor`` is the newest roster snapshot applied: a fact that is not newer has been overruled for every user.
+    ``horizon`` is the newest tombstone that was dropped (see ``worker.core.retention``): a fact that is not newer may
+    have been overruled for every user of whom no word of the host app is on record.
     """
 
     stored: Counts = Counts()
     entries: dict[str, Entry] = field(default_factory=dict)
     floor: Key = NEVER
+    horizon: Key = NEVER
     changes: dict[str, Entry | None] = field(default_factory=dict)
 
     def get(self, user: str) -> Entry | None:
@@ -123,6 +126,11 @@ class Roster:
     def put(self, user: str, entry: Entry | None) -> None:
         if self.get(user) != entry:
             self.changes[user] = entry
+
+    def known_since(self, user: str) -> Key:
+        """The newest word of the host app about a user that may have been heard, were it kept or not."""
+        entry = self.get(user)
+        return self.horizon if entry is None or entry.said is None else entry.key
 
     def users(self) -> Iterable[str]:
         """Every user at hand, changed or not."""
@@ -158,7 +166,7 @@ def apply_user(roster: Roster, fact: UserFact) -> bool:
     """Fold a user event. True where it was news; False where the host app has said something as new already."""
     known = roster.get(fact.user) or Entry(None)
     key = (fact.at, fact.id)
-    if key <= max(roster.floor, known.key):
+    if key <= max(roster.floor, roster.known_since(fact.user)):
         return False
     said = fact.membership is Membership.ADDED
     email, name = fact.email or known.email, fact.name or known.name
@@ -194,9 +202,13 @@ def apply_snapshot(roster: Roster, fact: RosterFact) -> bool:
         if entry is not None and user not in users and entry.key < key and (entry.said or entry.needs):
             roster.put(user, replace(entry, said=False, at=fact.at, id=fact.id))
     for named in fact.users:
-        known = roster.get(named.user) or Entry(None)
-        entry = replace(known, email=named.email or known.email, name=named.name or known.name)
-        if known.key < key:
+        known = roster.get(named.user)
+        overruled = roster.known_since(named.user) >= key
+        if known is None and overruled:
+            continue
+        entry = known or Entry(None)
+        entry = replace(entry, email=named.email or entry.email, name=named.name or entry.name)
+        if not overruled:
             entry = replace(entry, said=True, at=fact.at, id=fact.id)
         roster.put(named.user, entry)
     roster.floor = key
@@ -205,15 +217,17 @@ def apply_snapshot(roster: Roster, fact: RosterFact) -> bool:
 
 def apply_allocation(roster: Roster, row: Allocation) -> None:
     """Fold a row of Crovver's list. Of two readings the later one counts; whether it speaks for the user's need depends
-    on what the host app has said since."""
+    on what the host app has said since. An e-mail address or a name is taken from it only for users who need a seat."""
     known = roster.get(row.user) or Entry(None)
     if known.key < roster.floor:
         # Whoever a snapshot named has a word as new as the snapshot: this user was not named.
         at, ident = roster.floor
         known = replace(known, said=False, at=at, id=ident)
     seat = Seat.ACTIVE if row.active else Seat.REMOVED
-    email, name = known.email or row.email, known.name or row.name
-    roster.put(row.user, replace(known, seat=seat, seat_at=row.at, email=email, name=name))
+    entry = replace(known, seat=seat, seat_at=row.at)
+    if entry.needs:
+        entry = replace(entry, email=known.email or row.email, name=known.name or row.name)
+    roster.put(row.user, entry)
 
 
 def apply_seated(roster: Roster, user: str) -> None:

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from worker.core.alert_book import Book
+from worker.core.alerts import Alert
 from worker.core.allocation import Summary
+from worker.core.credits import Credits
 from worker.core.facts import PaymentFact, RosterFact
+from worker.core.forecast import Sample
 from worker.core.policy import Policy
+from worker.core.retention import Kept
 from worker.core.roster import NEVER, Counts, Key
 from worker.core.upgrade import State, Upgrade
 
@@ -118,7 +123,9 @@ class Tenant:
 
     ``refused_roster`` is set while the last full list of users was not believed: how many it would have removed, of how
     many. ``waiting_roster`` is one that came before Crovver could be read. ``early`` are payment events that fitted no
-    upgrade when they came, and may fit one whose answer is yet to come.
+    upgrade when they came, and may fit one whose answer is yet to come. ``drift_since`` is since when missing or
+    orphaned users have been seen at every decision. ``outbox`` are the alerts of the last pass, saved with what they
+    tell of; ``alert_serial`` is the last alert's number. ``kept`` is how far its past has been dropped.
     """
 
     id: str
@@ -133,6 +140,13 @@ class Tenant:
     waiting_roster: RosterFact | None = None
     reconciled_at: int | None = None
     repair_after: int = 0
+    drift_since: int | None = None
+    growth: tuple[Sample, ...] = ()
+    credits: Credits | None = None
+    alerts: Book = ()
+    alert_serial: int = 0
+    outbox: tuple[Alert, ...] = ()
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def upgrade(self) -> Upgrade | None:
@@ -223,6 +237,14 @@ def _bought_before(other: Upgrade, upgrade: Upgrade) -> bool:
     if other.confirmed_at is not None and other.paid_at <= other.confirmed_at:
         return upgrade.created_at <= other.confirmed_at <= upgrade.paid_at
     return upgrade.confirmed_at is not None and other.paid_at <= upgrade.confirmed_at < upgrade.paid_at
+
+
+def credits_at(tenant: Tenant, policy: Policy) -> int | None:
+    """When the credit balances are to be read again; None where they are not watched, or can't be read now."""
+    trouble = tenant.trouble
+    if policy.credits_every is None or (trouble is not None and trouble.kind is not TroubleKind.NO_SUBSCRIPTION):
+        return None
+    return (tenant.credits or Credits()).read_at(policy.credits_every)
 
 
 def asks_in_a_row(tenant: Tenant) -> int:

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from worker.core.alert_book import Active
+from worker.core.credits import CreditPool, Credits
+from worker.core.forecast import Forecast, forecast
 from worker.core.journal import Json
 from worker.core.policy import Policy
 from worker.core.roster import Counts
@@ -27,6 +30,9 @@ def tenant_view(
         },
         "upgrade": _upgrade(tenant.upgrade) if tenant.upgrade else None,
         "decision": _decision(tenant.decision) if tenant.decision else None,
+        "alerts": [_alert(active) for active in tenant.alerts if active.told],
+        "credits": _credits(tenant.credits),
+        "forecast": _forecast(tenant),
     }
 
 
@@ -41,6 +47,18 @@ def tenant_summary(tenant: Tenant, counts: Counts, policy: Policy) -> dict[str, 
         "status": status(tenant, counts, policy).value,
         "lastReconciledAt": _time(tenant.reconciled_at),
     }
+
+
+def credits_view(tenant: Tenant) -> dict[str, Json]:
+    """A tenant's credit pools as they were read last; no pools where it has no active subscription."""
+    return {"tenantId": tenant.id, **_credits(tenant.credits)}
+
+
+def outlook(tenant: Tenant) -> Forecast | None:
+    """How a tenant's need grows and when it is full, as of its last reconcile; None until that can be told."""
+    if tenant.look is None:
+        return None
+    return forecast(tenant.growth, tenant.look.summary.capacity_units, tenant.reconciled_at or tenant.look.at)
 
 
 def upgrade_view(upgrade: Upgrade, tenant: str) -> dict[str, Json]:
@@ -85,6 +103,52 @@ def _upgrade(upgrade: Upgrade) -> dict[str, Json]:
         "paidAt": _time(upgrade.paid_at),
         "confirmedAt": _time(upgrade.confirmed_at),
         "closedAt": _time(upgrade.closed_at),
+    }
+
+
+def _alert(active: Active) -> dict[str, Json]:
+    data: dict[str, Json] = {name: _readable(name, value) for name, value in active.data.items()}
+    return {
+        "kind": active.kind.value,
+        "severity": active.severity.value,
+        "key": active.key,
+        "since": _time(active.since),
+        "data": data,
+    }
+
+
+def _credits(credits: Credits | None) -> dict[str, Json]:
+    known = credits or Credits()
+    return {
+        "readAt": _time(known.at),
+        "trouble": known.trouble,
+        "pools": {pool.key: _pool(pool) for pool in known.pools},
+    }
+
+
+def _pool(pool: CreditPool) -> dict[str, Json]:
+    """A pool under the names Crovver gives its members."""
+    return {
+        "poolKey": pool.key,
+        "displayName": pool.name,
+        "baseRemaining": pool.base_remaining,
+        "addonRemaining": pool.addon_remaining,
+        "total": pool.total,
+        "limit": pool.limit,
+        "limitBehavior": pool.limit_behavior.value if pool.limit_behavior else None,
+        "nextExpiry": _time(pool.next_expiry),
+        "usagePercent": pool.usage_percent,
+    }
+
+
+def _forecast(tenant: Tenant) -> dict[str, Json] | None:
+    """How need grows; None until it has been watched for some days."""
+    ahead = outlook(tenant)
+    if ahead is None:
+        return None
+    return {
+        "seatsPerDay": round(ahead.per_day, 2),
+        "daysUntilFull": None if ahead.days_left is None else round(ahead.days_left, 1),
     }
 
 

@@ -12,9 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, Ty
 
 from worker.core.allocation import Allocation, Summary
 from worker.core.checkout import Checkout
+from worker.core.credits import CreditPool, LimitBehavior
 from worker.core.times import parse_instant
 from worker.crovver.envelope import Nonsense, data_of
-from worker.crovver.results import AllocationsPage, BulkAllocation, CreditPool, LimitBehavior
+from worker.crovver.results import AllocationsPage, BulkAllocation
 from worker.crovver.words import one_line, plain
 
 _MOST = 1_000_000_000

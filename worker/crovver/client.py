@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import stamina
+import structlog
 
 from worker.core.checkout import Checkout
+from worker.core.credits import CreditPool
 from worker.core.facts import RosterUser
 from worker.crovver import answers
 from worker.crovver.calls import DEFAULT_RETRIES, Call, Endpoint, Limiter, Retries
@@ -18,7 +20,7 @@ from worker.crovver.credentials import Credentials
 from worker.crovver.envelope import Nonsense
 from worker.crovver.errors import CrovverError, Transient
 from worker.crovver.judge import Judge
-from worker.crovver.results import AllocationsPage, BulkAllocation, CreditPool
+from worker.crovver.results import AllocationsPage, BulkAllocation
 from worker.crovver.transport import DEFAULT_TIMEOUTS, Answer, Cut, Timeouts, Transport, Unsent
 
 Status = Literal["active", "removed", "all"]
@@ -31,7 +33,7 @@ _PATHS: Final = {
     Endpoint.CREDITS_BALANCE: "/api/public/credits/balance",
     Endpoint.BULK_ALLOCATE: "/api/public/capacity/bulk-allocate",
 }
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class CrovverClient:
@@ -184,17 +186,24 @@ class CrovverClient:
             if still_wanted is not None and not still_wanted():
                 raise judge.unsent("it was not wanted any more when its turn came")
             started = time.monotonic()
-            outcome, status = "cancelled", None
+            outcome, status, reason = "cancelled", None, None
             try:
                 result, status = await _exchange(judge, send, parse)
             except CrovverError as error:
-                outcome, status = error.outcome, error.status
+                outcome, status, reason = error.outcome, error.status, error.message
                 raise
             else:
                 outcome = "ok"
                 return result
             finally:
-                self._tell(Call(endpoint, outcome, status, time.monotonic() - started))
+                call = Call(endpoint, outcome, status, time.monotonic() - started)
+                # A write, and trouble, are worth a line in any log; a read is one of very many.
+                tell = log.info if judge.writes or outcome not in ("ok", "refused") else log.debug
+                tell(
+                    "Crovver was called", call=uuid.uuid4().hex[:12], tenant=judge.tenant, endpoint=endpoint.value,
+                    outcome=outcome, status=status, seconds=round(call.seconds, 3), reason=reason,
+                )  # fmt: skip
+                self._tell(call)
 
     def _worth_another_try(self, error: Exception) -> bool | float:
         if not isinstance(error, Transient):
@@ -209,7 +218,7 @@ class CrovverClient:
         try:
             self._on_call(call)
         except Exception:  # a broken counter must not cost the answer to a checkout
-            _log.exception("on_call failed")
+            log.exception("on_call failed")
 
 
 async def _exchange(

@@ -24,9 +24,9 @@ class Judge:
     """
 
     def __init__(self, *, tenant: str, endpoint: str, writes: bool, credentials: Credentials) -> None:
-        self._tenant = tenant
+        self.tenant = tenant
         self._endpoint = endpoint
-        self._writes = writes
+        self.writes = writes
         self._credentials = credentials
 
     def trouble(self, answer: Answer) -> CrovverError | None:
@@ -37,20 +37,20 @@ class Judge:
         words, code = refusal_of(answer.body)
         said = words or _WORDS.get(status) or answer.flaw or "no reason given"
         if status == 429:
-            return self._error(NotSent if self._writes else Transient, said, status, code, answer.retry_after)
+            return self._error(NotSent if self.writes else Transient, said, status, code, answer.retry_after)
         if 400 <= status < 500 and status != 408:
             return self._error(Refused, said, status, code, answer.retry_after)
         return self.unclear(said, status, code, answer.retry_after)
 
     def unsent(self, reason: str) -> CrovverError:
         """The request never left."""
-        return self._error(NotSent if self._writes else Transient, reason)
+        return self._error(NotSent if self.writes else Transient, reason)
 
     def unclear(
         self, reason: str, status: int | None = None, code: str | None = None, retry_after: int | None = None
     ) -> CrovverError:
         """Something may have happened, or an answer makes no sense."""
-        return self._error(OutcomeUnknown if self._writes else Transient, reason, status, code, retry_after)
+        return self._error(OutcomeUnknown if self.writes else Transient, reason, status, code, retry_after)
 
     def unsendable(self) -> CrovverError:
         """The tenant's id is no valid text: there are no bytes to send for it."""
@@ -65,7 +65,7 @@ class Judge:
         retry_after: int | None = None,
     ) -> CrovverError:
         return kind(
-            tenant=self._tenant,
+            tenant=self.tenant,
             endpoint=self._endpoint,
             message=self._credentials.hide(message),
             status=status,

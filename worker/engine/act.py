@@ -52,14 +52,15 @@ async def _start_checkout(
 
     options = ports.checkout
     try:
-        checkout = await ports.crovver.proration_checkout(
-            tenant.id,
-            effect.new_capacity,
-            plan_id=options.plan_id,
-            success_url=options.success_url,
-            cancel_url=options.cancel_url,
-            still_wanted=claim_is_fresh,
-        )
+        with structlog.contextvars.bound_contextvars(upgrade=effect.upgrade, claim=effect.claim):
+            checkout = await ports.crovver.proration_checkout(
+                tenant.id,
+                effect.new_capacity,
+                plan_id=options.plan_id,
+                success_url=options.success_url,
+                cancel_url=options.cancel_url,
+                still_wanted=claim_is_fresh,
+            )
     except NotSent as error:
         return ended(CallOutcome.NOT_SENT, str(error), (error.retry_after or 0) * SECOND)
     except Refused as error:

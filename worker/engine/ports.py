@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from worker.core.checkout import Checkout
+from worker.core.credits import CreditPool
 from worker.core.facts import RosterUser
 from worker.core.policy import Policy, Powers
 from worker.core.times import HOUR, SECOND
+from worker.core.upgrade import State
 from worker.crovver.results import AllocationsPage, BulkAllocation
 from worker.payments.sessions import ExpireOutcome, SessionState
 from worker.store.interface import Store
@@ -31,6 +33,8 @@ class Crovver(Protocol):
         still_wanted: Callable[[], bool] | None = None,
     ) -> Checkout: ...
 
+    async def credits_balance(self, tenant: str) -> Mapping[str, CreditPool]: ...
+
     async def bulk_allocate(
         self, tenant: str, users: Sequence[RosterUser], metadata: Mapping[str, object] | None = None
     ) -> BulkAllocation: ...
@@ -44,6 +48,25 @@ class Sessions(Protocol):
     async def expire(self, session: str) -> ExpireOutcome: ...
 
     async def find(self, references: set[str], created_after: int) -> tuple[SessionState, ...]: ...
+
+
+class Observer(Protocol):
+    """Is told what happens, for metrics. It must neither wait nor raise."""
+
+    def decided(self, lags: Sequence[int], traces: Sequence[str]) -> None:
+        """A decision was saved. ``lags`` says how long ago each fact from outside it took in was accepted, ``traces``
+        which requests brought them."""
+
+    def moved(self, state: State) -> None:
+        """An upgrade entered a state."""
+
+
+class NoObserver:
+    """Does not care."""
+
+    def decided(self, lags: Sequence[int], traces: Sequence[str]) -> None: ...
+
+    def moved(self, state: State) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +105,4 @@ class Ports:
     sessions: Sessions | None = None
     checkout: CheckoutOptions = field(default_factory=CheckoutOptions)
     pace: Pace = field(default_factory=Pace)
+    observer: Observer = field(default_factory=NoObserver)

@@ -9,17 +9,30 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from worker.alerts.lines import log_alerts
 from worker.core.case import Case, Verdict
 from worker.core.decide import ALLOCATE_AT_ONCE, decide
 from worker.core.effects import StartCheckout
-from worker.core.facts import AllocateFact, CheckoutFact, Fact, HintFact, RosterFact, RosterUser, UserFact
+from worker.core.facts import (
+    AllocateFact,
+    CheckoutFact,
+    Fact,
+    HintFact,
+    OperatorFact,
+    PaymentFact,
+    RosterFact,
+    RosterUser,
+    UserFact,
+)
 from worker.core.fold import fold
 from worker.core.journal import Json, Note, NoteKind
+from worker.core.retention import hear, tidy
 from worker.core.roster import Roster, Standing
-from worker.core.tenant import Rule, Tenant, TroubleKind, paid_for_nothing, status
+from worker.core.tenant import Rule, Tenant, TroubleKind, paid_for_nothing, status, utilization
 from worker.core.times import SECOND
 from worker.core.upgrade import State
 from worker.engine.act import act
+from worker.engine.credits import credits_are_due, read_credits
 from worker.engine.look import Observed, know, know_all, observe
 from worker.engine.ports import Ports
 from worker.store.errors import StoreError, StoreUnavailable
@@ -30,6 +43,9 @@ log = structlog.get_logger(__name__)
 
 MOST_PASSES = 12
 """Passes of one wake-up; a tenant that still is not settled then is simply due again."""
+
+FACTS_NAMED = 20
+"""Facts that a line of the log names as what led to it."""
 
 PASSES_THAT_WAIT_FOR_QUIET = 4
 """How many times a purchase is decided anew because a fact came meanwhile. Then the facts that are in must do."""
@@ -80,6 +96,12 @@ class Reconciler:
         for number in range(1, MOST_PASSES + 1):
             started = self.ports.monotonic()
             loaded = await self.ports.store.load(wake.tenant)
+            if loaded.erased:
+                # To look at it now would be to begin it anew.
+                await self.ports.store.unlist(wake.tenant, ())
+                return Done(None, number)
+            # Alerts of the pass before, whose sender may be gone: the store knows which of them it has.
+            await self._post(loaded.tenant)
             # While more facts wait than one pass takes, neither a look nor a purchase would rest on all of them.
             all_in = loaded.pending <= loaded.read
             prepared = await self._prepare(loaded, started, look=look and all_in)
@@ -94,18 +116,25 @@ class Reconciler:
                 await self._act(verdict, now, prepared.decided_at)
                 look = not isinstance(verdict.effect, StartCheckout)
             elif all_in and (prepared.looked or verdict.look_at > now):
+                if credits_are_due(verdict.tenant, self.ports.policy, now):
+                    credits = await read_credits(self.ports, verdict.tenant, now)
+                    await self.ports.store.append({wake.tenant: [credits]}, bounded=False)
+                    look = False
+                    continue
+                await self._post(verdict.tenant)
                 await self._finish(wake, verdict, prepared)
                 return Done(verdict, number)
             else:
                 look = look or verdict.look_at <= now
         if last is not None:
+            await self._post(last[0].tenant)
             await self._finish(wake, replace(last[0], look_at=now), last[1])
         return Done(last[0] if last else None, MOST_PASSES)
 
     async def _prepare(self, loaded: Loaded, started: float, *, look: bool) -> "Prepared":
         """Everything a decision rests on: the looked-at record, and a roster that has every entry it needs."""
         ports, tenant = self.ports, loaded.tenant
-        roster = Roster(loaded.counts, dict(loaded.entries), floor=tenant.floor)
+        roster = Roster(loaded.counts, dict(loaded.entries), tenant.floor, tenant.kept.horizon)
         facts = [*loaded.facts, *await self._parked(tenant)]
         users = [fact.user for fact in facts if isinstance(fact, UserFact)]
         users += [user for fact in facts if isinstance(fact, AllocateFact) for user in fact.seated]
@@ -117,19 +146,24 @@ class Reconciler:
             looked = True
         else:
             observed, looked = Observed(tenant, fresh=False), look
+        if tidies := tenant.kept.due(loaded.now):
+            await know_all(ports, loaded, roster)
         # The look may have taken long; a claim must not be born old.
         decided_at = self.ports.monotonic()
         now = loaded.now + round((decided_at - started) * SECOND)
         folded = fold(observed.tenant, roster, facts, now, first_look=tenant.look is None)
+        kept = hear(tenant.kept, facts, ports.policy.retention, now)
+        if tidies:
+            read_at = _read_at(folded.tenant, now)
+            kept = tidy(roster, kept, ports.policy.retention, now, read_at)
+        record = replace(folded.tenant, kept=kept)
         notes = [*observed.notes, *folded.notes]
         if loaded.unreadable:
             log.error(
                 "facts that this release can't read were set aside", tenant=tenant.id, count=len(loaded.unreadable)
             )
-            notes.append(
-                Note(NoteKind.HINT, {"source": f"{len(loaded.unreadable)} facts that this release can't read"})
-            )
-        return Prepared(folded.tenant, roster, notes, now, decided_at, observed.fresh, looked)
+            notes.append(Note(NoteKind.UNREADABLE, {"count": len(loaded.unreadable)}))
+        return Prepared(record, roster, notes, now, decided_at, observed.fresh, looked)
 
     async def _parked(self, tenant: Tenant) -> Sequence[Fact]:
         """Payment events that came before the tenant or its checkout was known, as long as one may be missing."""
@@ -153,6 +187,7 @@ class Reconciler:
                 new_upgrade=ports.new_id("upg"),
                 claim=ports.new_id("clm"),
                 missing=await self._missing(loaded, prepared),
+                happened=tuple(prepared.notes),
             )
         )
         buys = isinstance(verdict.effect, StartCheckout)
@@ -176,13 +211,18 @@ class Reconciler:
         )
         if not await self._save(commit):
             return None
+        saved_at = prepared.now + round((ports.monotonic() - prepared.decided_at) * SECOND)
+        ports.observer.decided([saved_at - at for at in _taken_in(loaded) if at], loaded.traces)
         # A session that a webhook, not an answer, told of: what Stripe says next may name nothing else.
         if learned := _sessions(verdict.tenant) - _sessions(loaded.tenant):
             try:
                 await self._deliver(verdict.tenant, (), learned)
             except StoreError as error:  # a claim may have been saved, and is to be used
                 log.warning("a session could not be linked", tenant=verdict.tenant.id, reason=str(error))
-        self._tell(loaded.tenant, verdict)
+        with structlog.contextvars.bound_contextvars(facts=[fact.id for fact in loaded.facts[:FACTS_NAMED]]):
+            self._tell(loaded.tenant, verdict)
+        if verdict.tenant.kept.at != loaded.tenant.kept.at:
+            await self._trim(verdict.tenant, prepared.now)
         return verdict
 
     async def _missing(self, loaded: Loaded, prepared: "Prepared") -> tuple[RosterUser, ...]:
@@ -223,7 +263,10 @@ class Reconciler:
             try:
                 return await self._deliver(tenant, facts, [name for fact in facts for name in _names(fact)])
             except StoreError as error:
-                log.warning("an outcome waits for the store", tenant=tenant.id, reason=str(error))
+                log.warning(
+                    "an outcome waits for the store", tenant=tenant.id, facts=[fact.id for fact in facts],
+                    reason=str(error),
+                )  # fmt: skip
             await ports.sleep(wait)
             wait = min(wait * 2, 1.0)
 
@@ -237,10 +280,24 @@ class Reconciler:
             await store.append({tenant.id: [*facts, *early]}, bounded=False)
         await store.unpark(fact.id for fact in early)
 
+    async def _trim(self, tenant: Tenant, now: int) -> None:
+        """Drop the journal's oldest entries. Where that fails it is done the next time."""
+        try:
+            await self.ports.store.trim_journal(tenant.id, now - self.ports.policy.retention.journal)
+        except StoreError as error:  # a claim may have been saved, and is to be used
+            log.warning("a journal could not be trimmed", tenant=tenant.id, reason=str(error))
+
+    async def _post(self, tenant: Tenant) -> None:
+        """Hand the alerts that were saved last to those who deliver them. Repeatable."""
+        if tenant.outbox:
+            new = await self.ports.store.post_alerts(tenant.id, tenant.outbox)
+            log_alerts(tenant.outbox[len(tenant.outbox) - new :])
+
     async def _finish(self, wake: Wake, verdict: Verdict, prepared: "Prepared") -> None:
         tenant, counts = verdict.tenant, prepared.roster.counts()
         word = status(tenant, counts, self.ports.policy)
-        await self.ports.store.finish(wake, verdict.look_at, word, tenant.upgrades)
+        full = utilization(tenant, counts)
+        await self.ports.store.finish(wake, verdict.look_at, word, tenant.upgrades, full)
 
     def _tell(self, before: Tenant, verdict: Verdict) -> None:
         """Log what changed: the decision, and every upgrade that moved."""
@@ -248,6 +305,7 @@ class Reconciler:
         for upgrade in tenant.upgrades:
             known = before.find(upgrade.id)
             if known is None or known.state is not upgrade.state:
+                self.ports.observer.moved(upgrade.state)
                 log.info(
                     "upgrade", tenant=tenant.id, upgrade=upgrade.id, state=upgrade.state.value,
                     was=known.state.value if known else None, new_capacity=upgrade.new_capacity, reason=upgrade.reason,
@@ -275,9 +333,22 @@ class Prepared:
     looked: bool
 
 
+def _read_at(tenant: Tenant, now: int) -> int | None:
+    """When all of Crovver's list was last read. Of a tenant without a subscription there is nothing to read."""
+    if tenant.trouble is not None and tenant.trouble.kind is TroubleKind.NO_SUBSCRIPTION:
+        return now
+    return tenant.look.walked_at if tenant.look is not None else None
+
+
 def _sessions(tenant: Tenant) -> set[str]:
     """The checkout sessions that a tenant's record knows of."""
     return {upgrade.session for upgrade in tenant.upgrades if upgrade.session is not None}
+
+
+def _taken_in(loaded: Loaded) -> list[int]:
+    """When the facts that came from outside were accepted. What acting brought is our own doing, and no news."""
+    pairs = zip(loaded.facts, loaded.accepted, strict=False)
+    return [at for fact, at in pairs if isinstance(fact, UserFact | RosterFact | PaymentFact | OperatorFact | HintFact)]
 
 
 def _waits(loaded: Loaded, facts: Sequence[Fact]) -> bool:

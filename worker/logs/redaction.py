@@ -6,13 +6,13 @@ not a licence to log them.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
-MASK = "***"
+from worker.logs.patterns import MASK, SECRET_KEY, masked
+
 TEXT_LIMIT = 2_000
 """Characters of one value."""
 
@@ -24,47 +24,11 @@ _DEPTH_LIMIT = 6
 # A secret that the limit cuts in two must still be recognized: masking looks this much further.
 _LOOK_BEYOND = 2_000
 
-_SECRET_WORD = (
-    r"authorization|passw(?:or)?d|passphrase|secret|token|credential|cookie|signature"
-    r"|(?:api|service|private)[_-]?key|checkout[_-]?url|e[_-]?mail"
-)
-_SECRET_KEY = re.compile(_SECRET_WORD, re.IGNORECASE)
-
-_PATTERNS = (
-    # scheme://user:password@host
-    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^\s\"'<>@]{1,1000}@"), rf"\1{MASK}@"),
-    # A page on which money can be paid.
-    (
-        re.compile(r"https?://[^\s\"'<>/]*checkout[^\s\"'<>]*|https?://[^\s\"'<>]{1,500}?/pay/[^\s\"'<>]*"),
-        "[checkout url]",
-    ),
-    # Authorization: Bearer …
-    (re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]{3,}", re.IGNORECASE), rf"\1 {MASK}"),
-    # Keys of Crovver and Stripe, webhook secrets, checkout sessions.
-    (re.compile(r"\b((?:sk|rk)_(?:live|test)_|rk_|whsec_|cs_(?:live|test)_)[A-Za-z0-9+/=_%#-]*"), rf"\1{MASK}"),
-    (re.compile(r"\bcs_[A-Za-z0-9]\w{5,}"), f"cs_{MASK}"),
-    # password=…, "token": "…", Authorization: …
-    (
-        re.compile(
-            rf"((?:{_SECRET_WORD})\w{{0,40}}(?:=|[\"']\s*[:=]\s*)[\"']?)[^\s\"',;&)}}\]]+"
-            r"|(\b(?:authorization|cookie|x-service-key|x-crovver-signature|stripe-signature):\s*)[^\r\n\"']+",
-            re.IGNORECASE,
-        ),
-        rf"\1\2{MASK}",
-    ),
-    # somebody@example.com
-    (
-        re.compile(r"[^\s@\"'<>,;:()\[\]{}=/\\*]{1,64}@[^\s@\"'<>,;:()\[\]{}=/\\*]{1,255}\.[^\W\d_]{2,24}"),
-        f"{MASK}@{MASK}",
-    ),
-)
-
 
 def redacted(text: str, limit: int = TEXT_LIMIT) -> str:
     """``text`` with everything masked that looks like a secret, and at most about ``limit`` characters of it."""
     text = text[: limit + _LOOK_BEYOND]
-    for pattern, mask in _PATTERNS:
-        text = pattern.sub(mask, text)
+    text = masked(text)
     return text if len(text) <= limit else f"{text[:limit]}… (cut)"
 
 
@@ -91,9 +55,13 @@ def _mapping(values: Mapping[Any, object], depth: int) -> dict[str, object]:
             plain["…"] = f"{len(values) - count} more"
             break
         name = redacted(str(key), 200)
-        masked = _SECRET_KEY.search(name) and value is not None and not isinstance(value, bool)
-        plain[name] = MASK if masked else _plain(value, depth + 1)
+        plain[name] = MASK if _is_secret(name, value) else _plain(value, depth + 1)
     return plain
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """Whether a value is masked for its name. That a secret is missing, or whether there is one, may be told."""
+    return SECRET_KEY.search(name) is not None and value is not None and not isinstance(value, bool)
 
 
 def _plain(value: object, depth: int) -> object:
@@ -101,6 +69,8 @@ def _plain(value: object, depth: int) -> object:
         return value
     if isinstance(value, str):
         return redacted(str(value))
+    if isinstance(value, bytes | bytearray):
+        return redacted(bytes(value[: TEXT_LIMIT + _LOOK_BEYOND]).decode("utf-8", "backslashreplace"))
     if isinstance(value, int) and abs(value) < 1 << 64:
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
@@ -110,6 +80,9 @@ def _plain(value: object, depth: int) -> object:
             return _mapping(value, depth)
         if isinstance(value, list | tuple | set | frozenset):
             items = list(value)
+            if len(items) == 2 and isinstance(items[0], str | bytes) and _is_secret(str(items[0]), items[1]):
+                # A header, as servers and clients pass them around.
+                return [_plain(items[0], depth + 1), MASK]
             rest = [f"… {len(items) - _ITEM_LIMIT} more"] if len(items) > _ITEM_LIMIT else []
             return [*(_plain(item, depth + 1) for item in items[:_ITEM_LIMIT]), *rest]
     try:

@@ -1,11 +1,14 @@
 """Checkout sessions in Stripe: look them up, find them, expire them."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+import structlog
 
 from worker.core.times import SECOND
 from worker.payments.document import is_text
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from stripe.params.checkout import SessionListParams
 
     from worker.payments.stripe_http import BoundedClient
+
+log = structlog.get_logger(__name__)
 
 MAX_PAGES: Final = 10
 _PAGE_SIZE: Final = 100
@@ -148,6 +153,16 @@ class StripeSessions:
         return self._opened[0]
 
     async def _call(self, what: str, call: Awaitable["stripe.StripeObject"]) -> Mapping[str, object]:
+        ident = uuid.uuid4().hex[:12]
+        try:
+            answer = await self._once(what, call)
+        except PaymentsError as error:
+            log.info("Stripe was called", call=ident, what=what, outcome="failed", reason=str(error))
+            raise
+        log.debug("Stripe was called", call=ident, what=what, outcome="ok")
+        return answer
+
+    async def _once(self, what: str, call: Awaitable["stripe.StripeObject"]) -> Mapping[str, object]:
         trouble: PaymentsError = StripeUnavailable(what, "its answer makes no sense")
         try:
             async with asyncio.timeout(self._timeout):

@@ -19,6 +19,8 @@ from worker.settings.values import (
     Host,
     HttpUrl,
     Namespace,
+    OptionalBaseUrl,
+    OptionalPath,
     Rate,
     RateValue,
     Thresholds,
@@ -77,6 +79,10 @@ class Settings(BaseModel):
     ingest_tokens: Annotated[tuple[SecretStr, ...], SECRET, secrets()] = ()
     operator_token: Annotated[SecretStr | None, SECRET, secret()] = None
     alert_urls: AlertUrls = ()
+    alert_link_urls: AlertUrls = ()
+    alert_gather: Annotated[timedelta, duration(timedelta(0), _HOUR)] = timedelta(minutes=1)
+    alert_texts: OptionalPath = None
+    public_url: OptionalBaseUrl = None
 
     settle_seconds: Annotated[timedelta, duration(timedelta(0), _HOUR)] = timedelta(seconds=2)
     upgrade_mode: Annotated[Literal["auto", "approval", "alert"], choice("auto", "approval", "alert")] = "auto"
@@ -86,9 +92,15 @@ class Settings(BaseModel):
     repair: Annotated[Literal["off", "allocate"], choice("off", "allocate")] = "off"
     warn_at: Thresholds = (80, 90, 100)
     credits_warn_at: Thresholds = (80, 95, 100)
+    credits_every: Annotated[timedelta, duration(timedelta(0), 30 * _DAY)] = timedelta(hours=1)
+    paid_deadline: Annotated[timedelta, duration(_SECOND, 7 * _DAY)] = timedelta(minutes=15)
+    drift_after: Annotated[timedelta, duration(_SECOND, 30 * _DAY)] = timedelta(hours=1)
     sweep_every: Annotated[timedelta, duration(_SECOND, 7 * _DAY)] = timedelta(minutes=15)
     full_look_every: Annotated[timedelta, duration(_SECOND, 30 * _DAY)] = timedelta(hours=6)
     ambiguous_hold: Annotated[timedelta, duration(_SECOND, 7 * _DAY)] = timedelta(minutes=30)
+    journal_for: Annotated[timedelta, duration(_HOUR, 3650 * _DAY)] = timedelta(days=90)
+    tombstones_for: Annotated[timedelta, duration(_DAY, 3650 * _DAY)] = timedelta(days=90)
+    personal_data_for: Annotated[timedelta, duration(_HOUR, 3650 * _DAY)] = timedelta(days=30)
     journal_length: Annotated[int, whole(10, 1_000_000)] = 1000
     success_url: HttpUrl = None
     cancel_url: HttpUrl = None
@@ -98,6 +110,8 @@ class Settings(BaseModel):
     port: Annotated[int, whole(0, 65535)] = 8000
     worker_processes: Annotated[int, whole(1, 64)] = 1
     worker_threads: Annotated[int, whole(1, 1024)] = 16
+    otel_endpoint: OptionalBaseUrl = None
+    sentry_dsn: Annotated[SecretStr | None, SECRET, secret()] = None
     log_format: Annotated[Literal["auto", "console", "json"], choice("auto", "console", "json")] = "auto"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],

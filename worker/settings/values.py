@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -194,6 +195,15 @@ def _read_base_url(value: object) -> str:
     return text.rstrip("/")
 
 
+def _read_path(value: object) -> Path | None:
+    if value is None or isinstance(value, Path):
+        return value
+    text = _text(value)
+    if not text.isprintable() or len(text) > 4096:
+        raise Problem("must be the path of a file", "give one without control characters")
+    return Path(text)
+
+
 def redis_server(*schemes: str) -> BeforeValidator:
     """The URL of a Redis or Valkey server, by one of some schemes. A secret, as it may hold a password."""
 
@@ -301,6 +311,8 @@ RateValue = Annotated[Rate, BeforeValidator(_read_rate)]
 Thresholds = Annotated[tuple[int, ...], BeforeValidator(_read_thresholds)]
 HttpUrl = Annotated[str | None, BeforeValidator(_read_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_read_base_url)]
+OptionalBaseUrl = Annotated[str | None, BeforeValidator(lambda value: None if value is None else _read_base_url(value))]
+OptionalPath = Annotated[Path | None, BeforeValidator(_read_path)]
 Namespace = Annotated[str, BeforeValidator(_read_namespace)]
 Host = Annotated[str, BeforeValidator(_read_host)]
 Word = Annotated[str | None, BeforeValidator(_read_word)]

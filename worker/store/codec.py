@@ -9,9 +9,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from worker.core.alert_book import Book
+from worker.core.alerts import Alert
 from worker.core.facts import (
     AllocateFact,
     CheckoutFact,
+    CreditsFact,
     Fact,
     HintFact,
     Membership,
@@ -26,9 +29,11 @@ from worker.core.roster import Entry, Seat
 from worker.core.tenant import Tenant
 
 _TENANT: TypeAdapter[Tenant] = TypeAdapter(Tenant)
+_ALERT: TypeAdapter[Alert] = TypeAdapter(Alert)
+_BOOK: TypeAdapter[Book] = TypeAdapter(Book)
 _OTHERS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
-    for kind in (RosterFact, PaymentFact, OperatorFact, HintFact, CheckoutFact, SessionFact, AllocateFact)
+    for kind in (RosterFact, PaymentFact, OperatorFact, HintFact, CheckoutFact, SessionFact, AllocateFact, CreditsFact)
 }
 _ADDED = {True: Membership.ADDED, False: Membership.REMOVED}
 _SEATS = {"a": Seat.ACTIVE, "r": Seat.REMOVED, "-": Seat.NONE}
@@ -70,6 +75,19 @@ def decode_fact(data: bytes) -> Fact:
     return fact
 
 
+def decode_accepted(item: bytes) -> tuple[int, str, Fact]:
+    """A fact as an inbox holds it, after the time of its acceptance and its trace; 0 and '' where none was noted.
+
+    Raises:
+        Unreadable: it is not one this release knows.
+    """
+    stamp, _, fact = item.partition(b" ")
+    at, _, trace = stamp.partition(b";")
+    if not at.isdigit():
+        return 0, "", decode_fact(item)
+    return int(at), trace.decode("ascii", "replace"), decode_fact(fact)
+
+
 def encode_entry(entry: Entry) -> bytes:
     marks = _SAID_MARKS[entry.said] + _SEAT_MARKS[entry.seat]
     return _dump([marks, entry.at, entry.id, entry.seat_at, entry.email, entry.name])
@@ -102,6 +120,38 @@ def decode_tenant(data: bytes) -> Tenant:
         return _TENANT.validate_json(data)
     except ValidationError as error:
         raise Unreadable("a tenant's record is not readable by this release") from error
+
+
+def encode_alert(alert: Alert) -> bytes:
+    return _ALERT.dump_json(alert, exclude_defaults=True)
+
+
+def decode_alert(data: bytes) -> Alert:
+    """The alert that was written.
+
+    Raises:
+        Unreadable: it is not one this release knows.
+    """
+    try:
+        return _ALERT.validate_json(data)
+    except ValidationError as error:
+        raise Unreadable("an alert is not readable by this release") from error
+
+
+def encode_book(book: Book) -> bytes:
+    return _BOOK.dump_json(book, exclude_defaults=True)
+
+
+def decode_book(data: bytes) -> Book:
+    """The alert book that was written.
+
+    Raises:
+        Unreadable: it is not one this release knows.
+    """
+    try:
+        return _BOOK.validate_json(data)
+    except ValidationError as error:
+        raise Unreadable("an alert book is not readable by this release") from error
 
 
 def encode_note(note: Note, at: int) -> bytes:

@@ -76,7 +76,8 @@ def connect(url: str) -> AsyncClient:
     if parts.scheme == "redis+sentinel":
         address = _address(parts)
         sentinel = AsyncSentinel(  # type: ignore[no-untyped-call]
-            list(address.nodes), sentinel_kwargs={**_options(), "password": address.sentinel_password}
+            list(address.nodes),
+            sentinel_kwargs={**_options(), "retry": options["retry"], "password": address.sentinel_password},
         )
         client: redis.asyncio.Redis = sentinel.master_for(
             address.service, db=address.database, username=address.username, password=address.password,
@@ -104,7 +105,8 @@ def connect_sync(url: str, *, retries: int = 1) -> "redis.Redis":
     if parts.scheme == "redis+sentinel":
         address = _address(parts)
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-            list(address.nodes), sentinel_kwargs={**_options(), "password": address.sentinel_password}
+            list(address.nodes),
+            sentinel_kwargs={**_options(), "retry": options["retry"], "password": address.sentinel_password},
         )
         client: redis.Redis = sentinel.master_for(
             address.service, db=address.database, username=address.username, password=address.password,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from worker.core.tenant import Status
 from worker.core.upgrade import Upgrade
-from worker.store.interface import Backlog, Claimed, Wake
+from worker.store.interface import UNKNOWN_FULLNESS, Backlog, Claimed, Wake
 from worker.store.keys import Keys
 from worker.store.room import RedisRoom, text
 from worker.store.scripts import Call, command
@@ -49,14 +49,17 @@ class DueTenants(RedisRoom):
         names = [self.keys.index("leases"), self.keys.index("tokens")]
         return bool(await self.scripts.run(Call("renew", names, [wake.tenant, wake.token, lease])))
 
-    async def finish(self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade]) -> None:
+    async def finish(
+        self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade], fullness: float | None = None
+    ) -> None:
         names = (
             "due", "leases", "again", "waiting", "tokens", "bell",
-            "tenants", "statuses", "upgrades", "owners", "states",
+            "tenants", "statuses", "upgrades", "owners", "states", "fullness", "since", "moved:",
         )  # fmt: skip
         rows = [item for upgrade in upgrades for item in (upgrade.id, upgrade.state.value, upgrade.created_at)]
         prefixes = [self.keys.index("tenants:"), self.keys.index("upgrades:")]
-        args = [wake.tenant, wake.token, look_at, status.value, *prefixes, *rows]
+        full = UNKNOWN_FULLNESS if fullness is None else round(fullness, 3)
+        args = [wake.tenant, wake.token, look_at, status.value, *prefixes, full, *rows]
         await self.scripts.run(Call("finish", [self.keys.index(name) for name in names], args))
 
     async def backlog(self) -> Backlog:
@@ -69,11 +72,11 @@ class DueTenants(RedisRoom):
                 command("ZRANGE", self.keys.index("waiting"), 0, 0, "WITHSCORES"),
             ]
         )
-        since = [_score(reply) for reply in (head, waiting) if reply]
+        since = [score_of(reply) for reply in (head, waiting) if reply]
         return Backlog(int(due), int(leased), max(0, now - min(since, default=now)))
 
 
-def _score(reply: Sequence[object]) -> int:
+def score_of(reply: Sequence[object]) -> int:
     """The score of the only member of a WITHSCORES reply, flat or paired as redis-py has it."""
     first = reply[0]
     score = first[1] if isinstance(first, list | tuple) else reply[1]

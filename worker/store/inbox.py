@@ -12,14 +12,16 @@ from worker.store.room import RedisRoom
 from worker.store.scripts import Call
 
 
-def append_calls(keys: Keys, facts: Mapping[str, Sequence[Fact]], settle: int, limit: int) -> list[Call]:
+def append_calls(
+    keys: Keys, facts: Mapping[str, Sequence[Fact]], settle: int, limit: int, trace: str = ""
+) -> list[Call]:
     """The calls that put facts in their inboxes and then make the tenants due.
 
     In that order, each in a call of its own: on a cluster they live on different servers. Whoever is interrupted
     between them has not been told that the facts were taken, and sends them again.
     """
     calls = [
-        Call("append", [keys.inbox(tenant)], [limit, *(encode_fact(fact) for fact in batch)])
+        Call("append", [keys.inbox(tenant)], [limit, trace, *(encode_fact(fact) for fact in batch)])
         for tenant, batch in facts.items()
     ]
     return [*calls, mark_due_call(keys, list(facts), settle)]
@@ -45,8 +47,10 @@ class Inboxes(RedisRoom):
 
     inbox_limit = INBOX_LIMIT
 
-    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True) -> None:
-        calls = append_calls(self.keys, facts, settle, self.inbox_limit if bounded else UNBOUNDED)
+    async def append(
+        self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True, trace: str = ""
+    ) -> None:
+        calls = append_calls(self.keys, facts, settle, self.inbox_limit if bounded else UNBOUNDED, trace)
         if self.scripts.clustered:
             replies = [*await self.scripts.batch(calls[:-1]), await self.scripts.run(calls[-1])]
         else:

@@ -4,8 +4,9 @@ Every call may raise ``StoreUnavailable``; every write is safe to repeat after t
 microseconds by the store's own clock, so that workers whose clocks differ agree on what is due.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from worker.core.facts import Fact, PaymentFact
@@ -13,6 +14,7 @@ from worker.core.journal import Json, Note
 from worker.core.roster import Counts, Entry, Standing
 from worker.core.tenant import Status, Tenant
 from worker.core.upgrade import State, Upgrade
+from worker.store.alert_log import AlertLog
 
 INBOX_LIMIT = 100_000
 """Facts an inbox may hold; a publisher is told to come back later beyond that."""
@@ -22,6 +24,9 @@ FACTS_AT_ONCE = 5_000
 
 SMALL_ROSTER = 512
 """Rosters up to this size are read whole with the record."""
+
+UNKNOWN_FULLNESS = -1.0
+"""Stands in the order of fullness for a tenant that was never looked at: after all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class Loaded:
     """A tenant as it was at ``now``.
 
     ``entries`` is the whole roster where ``whole`` is true, else empty. ``facts`` are the oldest of ``pending`` facts;
-    ``unreadable`` are those of the ``read`` ones that could not be decoded, as they were written.
+    ``accepted`` says when each of them came (0: not known), ``traces`` which requests brought them (where that is
+    traced); ``unreadable`` are those of the ``read`` ones that could not be decoded, as they were written.
     """
 
     tenant: Tenant
@@ -53,6 +59,8 @@ class Loaded:
     counts: Counts
     now: int
     facts: tuple[Fact, ...] = ()
+    accepted: tuple[int, ...] = ()
+    traces: tuple[str, ...] = ()
     read: int = 0
     pending: int = 0
     unreadable: tuple[bytes, ...] = ()
@@ -63,6 +71,11 @@ class Loaded:
     def known(self) -> bool:
         """Whether this tenant has ever been reconciled."""
         return self.version > 0
+
+    @property
+    def erased(self) -> bool:
+        """Whether this tenant was erased, and nothing has been said of it since."""
+        return self.version < 0 and not self.pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,58 @@ class TenantRow:
     status: Status
 
 
+class Order(StrEnum):
+    """How a list of tenants is sorted: by id, fullest first, or by the latest change of status."""
+
+    ID = "id"
+    FULLEST = "fullest"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTenant:
+    """A tenant in a list that people look through. ``since`` is when it got its status."""
+
+    tenant: str
+    status: Status
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPage:
+    """Some of ``total`` tenants."""
+
+    total: int
+    rows: tuple[ListedTenant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A tenant's record and how many users stand where, without its roster and inbox. Version 0: not known."""
+
+    tenant: Tenant
+    version: int
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class StuckUpgrade:
+    """An open upgrade that has been in its state for longer than it should."""
+
+    upgrade: str
+    tenant: str
+    state: State
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Some of ``total`` stuck upgrades, longest stuck first within each state."""
+
+    total: int
+    rows: tuple[StuckUpgrade, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class UpgradeRow:
     """An upgrade in a list."""
@@ -111,6 +176,19 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Census:
+    """How many tenants have each status, upgrades are in each state, and payment events match nothing yet.
+
+    ``oldest`` says of each open state how long the upgrade that has been in it longest has been (0: there is none).
+    """
+
+    tenants: Mapping[Status, int]
+    upgrades: Mapping[State, int]
+    oldest: Mapping[State, int]
+    parked: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParkedPayment:
     """A payment event that matched nothing when it came."""
 
@@ -118,16 +196,19 @@ class ParkedPayment:
     since: int
 
 
-class Store(Protocol):
+class Store(AlertLog, Protocol):
     """Durable state of all tenants."""
 
     async def now(self) -> int:
         """The store's clock."""
 
-    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True) -> None:
+    async def append(
+        self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True, trace: str = ""
+    ) -> None:
         """Put facts in their tenants' inboxes and make the tenants due ``settle`` from now.
 
-        ``bounded`` False takes facts that nobody could send again, whatever the inbox holds.
+        ``bounded`` False takes facts that nobody could send again, whatever the inbox holds. ``trace`` is the W3C
+        ``traceparent`` of what brought them, kept with them.
 
         Raises:
             InboxFull: a tenant's inbox is full; nothing of that tenant was taken.
@@ -145,8 +226,13 @@ class Store(Protocol):
     async def renew(self, wake: Wake, lease: int) -> bool:
         """Prolong a lease; False where it is not the caller's any more."""
 
-    async def finish(self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade]) -> None:
-        """Give a lease back, make the tenant due at ``look_at``, and list it and its upgrades."""
+    async def finish(
+        self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade], fullness: float | None = None
+    ) -> None:
+        """Give a lease back, make the tenant due at ``look_at``, and list it and its upgrades.
+
+        ``fullness`` is how many percent of its seats are taken; None where that is not known.
+        """
 
     async def load(self, tenant: str) -> Loaded:
         """Read a tenant; one never heard of is an empty record of version 0."""
@@ -166,8 +252,26 @@ class Store(Protocol):
     async def journal(self, tenant: str, *, before: str | None, limit: int) -> tuple[list[dict[str, Json]], str | None]:
         """Journal notes, newest first, and the cursor to go on with."""
 
+    async def trim_journal(self, tenant: str, before: int) -> None:
+        """Drop the journal notes that were written before an instant."""
+
     async def tenants(self, status: Status | None, after: str | None, limit: int) -> list[TenantRow]:
         """Tenants in order of their ids, those after ``after``."""
+
+    async def find_tenants(
+        self, *, status: Status | None, prefix: str, order: Order, offset: int, limit: int
+    ) -> TenantPage:
+        """A page of tenants that have the status and whose ids begin with ``prefix``. Ids come in the order of their
+        UTF-8 bytes; a prefix goes with the order by id alone, and is not looked at otherwise."""
+
+    async def records(self, tenants: Sequence[str]) -> dict[str, Record]:
+        """The records of these tenants, for lists."""
+
+    async def stuck(self, waits: Mapping[State, int], limit: int) -> Stuck:
+        """Open upgrades that have been in a state for longer than ``waits`` allows, ``limit`` of each state at most."""
+
+    async def decisions(self, tenant: str, limit: int) -> list[dict[str, Json]]:
+        """The decisions among the newest ``limit`` journal notes, oldest first."""
 
     async def tenant_count(self) -> int:
         """How many tenants are known."""
@@ -185,6 +289,35 @@ class Store(Protocol):
 
     async def backlog(self) -> Backlog:
         """How much work waits."""
+
+    async def census(self) -> Census:
+        """How many there are of what is kept."""
+
+    async def add_counts(self, source: str, serial: int, counts: Mapping[str, int]) -> None:
+        """Add what a process has counted to the sums of all. A ``source`` numbers its own calls from 1 up: one whose
+        ``serial`` it has used before is a repetition, and changes nothing."""
+
+    async def counts(self) -> dict[str, int]:
+        """The sums of what all processes have counted."""
+
+    async def hold(self, tenant: str, lease: int) -> Wake | None:
+        """Lease one tenant to the caller, due or not; None where somebody is at it."""
+
+    async def erase(self, tenant: str, version: int) -> bool:
+        """Erase all that is kept of a tenant itself; False where someone has saved since ``version`` was read.
+
+        Its version is negative then, until it is saved again, and for a day at most.
+        """
+
+    async def unlist(self, tenant: str, names: Collection[str]) -> None:
+        """Take an erased tenant, its upgrades and its alerts off all lists, and end its lease. ``names`` are those its
+        checkouts may be asked for by."""
+
+    async def unreadable(self, tenant: str) -> int:
+        """How many facts of a tenant nobody could read; they are kept for 30 days."""
+
+    async def drop_unreadable(self, tenant: str, user: str) -> int:
+        """Drop facts nobody could read that seem to be about a user; how many."""
 
     async def link_checkout(self, names: Iterable[str], tenant: str) -> None:
         """Remember that a session or proration id belongs to a tenant, for as long as its webhooks may come."""

@@ -18,3 +18,7 @@ class Journals(RedisRoom):
             body = fields[b"note"] if isinstance(fields, dict) else fields[1]
             notes.append({"id": text(ident), **decode_note(body)})
         return notes, text(ident) if ident is not None and len(notes) == limit else None
+
+    async def trim_journal(self, tenant: str, before: int) -> None:
+        # Its ids begin with the server's milliseconds.
+        await self.scripts.run(command("XTRIM", self.keys.journal(tenant), "MINID", max(before // 1000, 0)))

@@ -42,6 +42,14 @@ class Keys:
         """A key of the parked payment events."""
         return f"{self.namespace}:{{parked}}:{name}"
 
+    def meters(self, name: str) -> str:
+        """A key of what processes have counted."""
+        return f"{self.namespace}:{{meters}}:{name}"
+
+    def alerts(self, name: str) -> str:
+        """A key of the alert log and its channels."""
+        return f"{self.namespace}:{{alerts}}:{name}"
+
     def checkout(self, name: str) -> str:
         """Where a checkout session or proration id leads."""
         return f"{self.namespace}:checkout:{quote(name, safe=':@.-_')}"

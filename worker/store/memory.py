@@ -6,7 +6,8 @@ operation, so that a simulator can let others go first, or fail the operation.
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.core.facts import Fact, PaymentFact
@@ -14,22 +15,31 @@ from worker.core.journal import Json
 from worker.core.roster import Entry, Standing, count
 from worker.core.tenant import Status, Tenant
 from worker.core.times import HOUR
-from worker.core.upgrade import State, Upgrade
+from worker.core.upgrade import CLOSED, State, Upgrade
 from worker.store.checkouts import PARKED_AT_MOST, names_of
 from worker.store.errors import InboxFull
 from worker.store.interface import (
     FACTS_AT_ONCE,
     INBOX_LIMIT,
     SMALL_ROSTER,
+    UNKNOWN_FULLNESS,
     Backlog,
+    Census,
     Claimed,
     Commit,
+    ListedTenant,
     Loaded,
+    Order,
     ParkedPayment,
+    Record,
+    Stuck,
+    StuckUpgrade,
+    TenantPage,
     TenantRow,
     UpgradeRow,
     Wake,
 )
+from worker.store.memory_alerts import MemoryAlerts
 
 
 @dataclass(slots=True)
@@ -39,7 +49,7 @@ class _Kept:
     record: Tenant
     version: int = 0
     by: str = ""
-    inbox: list[Fact] = field(default_factory=list)
+    inbox: list[tuple[int, str, Fact]] = field(default_factory=list)
     roster: dict[str, Entry] = field(default_factory=dict)
     journal: list[tuple[int, dict[str, Json]]] = field(default_factory=list)
 
@@ -48,7 +58,7 @@ async def _at_once(operation: str) -> None:
     """The step of a store that nobody interrupts."""
 
 
-class MemoryStore:
+class MemoryStore(MemoryAlerts):
     """Implements ``worker.store.interface.Store`` in one process."""
 
     def __init__(
@@ -59,8 +69,7 @@ class MemoryStore:
         journal_length: int = 1000,
         inbox_limit: int = INBOX_LIMIT,
     ) -> None:
-        self.clock = clock
-        self.step = step
+        super().__init__(clock, step)
         self.journal_length = journal_length
         self.inbox_limit = inbox_limit
         self._kept: dict[str, _Kept] = {}
@@ -70,10 +79,15 @@ class MemoryStore:
         self._waiting: dict[str, int] = {}
         self._serial = 0
         self._statuses: dict[str, Status] = {}
+        self._since: dict[str, int] = {}
+        self._fullness: dict[str, float] = {}
+        self._moved: dict[str, int] = {}
         self._upgrades: dict[str, tuple[int, State, str]] = {}
         self._links: dict[str, str] = {}
         self._parked: dict[str, ParkedPayment] = {}
         self._next_call = 0
+        self._counts: dict[str, int] = {}
+        self._sources: dict[str, int] = {}
         self._bell = asyncio.Event()
 
     async def now(self) -> int:
@@ -86,15 +100,17 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Nothing to close."""
 
-    async def append(self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True) -> None:
+    async def append(
+        self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True, trace: str = ""
+    ) -> None:
         await self.step("append")
-        full = None
+        full, now = None, self.clock()
         for tenant, batch in facts.items():
             inbox = self._tenant(tenant).inbox
             if bounded and len(inbox) + len(batch) > self.inbox_limit:
                 full = full or tenant
             else:
-                inbox.extend(batch)
+                inbox.extend((now, trace, fact) for fact in batch)
         self._mark(facts, settle)
         if full is not None:
             raise InboxFull(full, self.inbox_limit)
@@ -138,13 +154,25 @@ class MemoryStore:
         self._leases[wake.tenant] = (self.clock() + lease, wake.token)
         return True
 
-    async def finish(self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade]) -> None:
+    async def finish(
+        self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade], fullness: float | None = None
+    ) -> None:
         await self.step("finish")
         tenant = wake.tenant
-        self._statuses[tenant] = status
-        for upgrade in upgrades:
-            self._upgrades[upgrade.id] = (upgrade.created_at, upgrade.state, tenant)
         held = self._leases.get(tenant)
+        if wake.token and (held is None or held[1] != wake.token) and (held or tenant not in self._statuses):
+            if held:
+                self._again[tenant] = min(look_at, self._again.get(tenant, look_at))
+            return
+        if self._statuses.get(tenant) is not status:
+            self._since[tenant] = self.clock()
+        self._statuses[tenant] = status
+        self._fullness[tenant] = UNKNOWN_FULLNESS if fullness is None else round(fullness, 3)
+        for upgrade in upgrades:
+            known = self._upgrades.get(upgrade.id)
+            if known is None or known[1] is not upgrade.state:
+                self._moved[upgrade.id] = self.clock()
+            self._upgrades[upgrade.id] = (upgrade.created_at, upgrade.state, tenant)
         if held is not None and held[1] != wake.token:
             self._again[tenant] = min(look_at, self._again.get(tenant, look_at))
             return
@@ -157,15 +185,17 @@ class MemoryStore:
     async def load(self, tenant: str) -> Loaded:
         await self.step("load")
         kept = self._kept.get(tenant) or _Kept(Tenant(tenant))
-        facts = tuple(kept.inbox[:FACTS_AT_ONCE])
+        oldest = kept.inbox[:FACTS_AT_ONCE]
         whole = len(kept.roster) <= SMALL_ROSTER
         return Loaded(
             tenant=kept.record,
             version=kept.version,
             counts=count(kept.roster),
             now=self.clock(),
-            facts=facts,
-            read=len(facts),
+            facts=tuple(fact for _, _, fact in oldest),
+            accepted=tuple(at for at, _, _ in oldest),
+            traces=tuple(dict.fromkeys(trace for _, trace, _ in oldest if trace)),
+            read=len(oldest),
             pending=len(kept.inbox),
             entries=dict(kept.roster) if whole else {},
             whole=whole,
@@ -192,7 +222,7 @@ class MemoryStore:
             return kept.by == commit.pass_id
         if commit.unless_newer and len(kept.inbox) > commit.folded:
             return False
-        kept.record, kept.version, kept.by = commit.tenant, kept.version + 1, commit.pass_id
+        kept.record, kept.version, kept.by = commit.tenant, abs(kept.version) + 1, commit.pass_id
         del kept.inbox[: commit.folded]
         for user, entry in commit.changes.items():
             if entry is None:
@@ -212,12 +242,56 @@ class MemoryStore:
         notes: list[dict[str, Json]] = [{"id": str(number), **note} for number, note in rows]
         return notes, str(rows[-1][0]) if len(rows) == limit else None
 
+    async def trim_journal(self, tenant: str, before: int) -> None:
+        await self.step("trim_journal")
+        journal = self._tenant(tenant).journal
+        journal[:] = [row for row in journal if _written_at(row[1]) >= before]
+
     async def tenants(self, status: Status | None, after: str | None, limit: int) -> list[TenantRow]:
         await self.step("tenants")
         # In the order of their UTF-8 bytes, which is Redis's.
         names = sorted(self._statuses, key=lambda name: name.encode())
         rows = (TenantRow(name, self._statuses[name]) for name in names if after is None or name > after)
         return [row for row in rows if status is None or row.status is status][:limit]
+
+    async def find_tenants(
+        self, *, status: Status | None, prefix: str, order: Order, offset: int, limit: int
+    ) -> TenantPage:
+        await self.step("find_tenants")
+        names = [name for name, word in self._statuses.items() if status in (None, word)]
+        if order is Order.ID:
+            names = sorted((name for name in names if name.startswith(prefix)), key=str.encode)
+        else:
+            scores: Mapping[str, float] = self._fullness if order is Order.FULLEST else self._since
+            names.sort(key=lambda name: (scores[name], name.encode()), reverse=True)
+        page = names[offset : offset + limit]
+        return TenantPage(
+            len(names), tuple(ListedTenant(name, self._statuses[name], self._since[name]) for name in page)
+        )
+
+    async def records(self, tenants: Sequence[str]) -> dict[str, Record]:
+        await self.step("records")
+        kept = {tenant: self._kept.get(tenant) or _Kept(Tenant(tenant)) for tenant in tenants}
+        return {tenant: Record(one.record, one.version, count(one.roster)) for tenant, one in kept.items()}
+
+    async def stuck(self, waits: Mapping[State, int], limit: int) -> Stuck:
+        await self.step("stuck")
+        now, total = self.clock(), 0
+        rows: list[StuckUpgrade] = []
+        for state, wait in waits.items():
+            found = [
+                StuckUpgrade(ident, tenant, state, self._moved[ident])
+                for ident, (_, word, tenant) in self._upgrades.items()
+                if word is state and state not in CLOSED and self._moved[ident] < now - wait
+            ]
+            total += len(found)
+            rows += sorted(found, key=lambda row: (row.since, row.upgrade))[:limit]
+        return Stuck(total, tuple(rows))
+
+    async def decisions(self, tenant: str, limit: int) -> list[dict[str, Json]]:
+        await self.step("decisions")
+        kept = self._kept.get(tenant)
+        return [{**note} for _, note in (kept.journal if kept else [])[-limit:] if note["kind"] == "decision"]
 
     async def tenant_count(self) -> int:
         await self.step("tenant_count")
@@ -254,6 +328,68 @@ class MemoryStore:
         due = [at for at in self._due.values() if at <= now]
         oldest = min([*due, *self._waiting.values()], default=now)
         return Backlog(len(due), len(self._leases), max(0, now - oldest))
+
+    async def census(self) -> Census:
+        await self.step("census")
+        statuses = Counter(self._statuses.values())
+        states = Counter(state for _, state, _ in self._upgrades.values())
+        by_status, by_state = {status: statuses[status] for status in Status}, {state: states[state] for state in State}
+        now = self.clock()
+        oldest = {state: 0 for state in State if state not in CLOSED}
+        for upgrade, (_, state, _) in self._upgrades.items():
+            if state in oldest:
+                oldest[state] = max(oldest[state], now - self._moved[upgrade])
+        return Census(by_status, by_state, oldest, len(self._parked))
+
+    async def add_counts(self, source: str, serial: int, counts: Mapping[str, int]) -> None:
+        await self.step("add_counts")
+        if serial > self._sources.get(source, 0):
+            self._sources[source] = serial
+            for name, by in counts.items():
+                self._counts[name] = self._counts.get(name, 0) + by
+
+    async def counts(self) -> dict[str, int]:
+        await self.step("counts")
+        return dict(self._counts)
+
+    async def hold(self, tenant: str, lease: int) -> Wake | None:
+        await self.step("hold")
+        held, now = self._leases.get(tenant), self.clock()
+        if held is not None and held[0] > now:
+            return None
+        self._serial += 1
+        self._due.pop(tenant, None)
+        self._leases[tenant] = (now + lease, str(self._serial))
+        return Wake(tenant, str(self._serial))
+
+    async def erase(self, tenant: str, version: int) -> bool:
+        await self.step("erase")
+        if self._tenant(tenant).version != version:
+            return False
+        self._kept[tenant] = _Kept(Tenant(tenant), -abs(version) - 1)
+        return True
+
+    async def unlist(self, tenant: str, names: Collection[str]) -> None:
+        await self.step("unlist")
+        for name in names:
+            if self._links.get(name) == tenant:
+                del self._links[name]
+        self._forget_alerts(tenant)
+        for upgrade in [ident for ident, (_, _, owner) in self._upgrades.items() if owner == tenant]:
+            del self._upgrades[upgrade]
+            self._moved.pop(upgrade, None)
+        for known in (
+            self._due, self._leases, self._again, self._waiting, self._statuses, self._since, self._fullness,
+        ):  # fmt: skip
+            known.pop(tenant, None)
+
+    async def unreadable(self, tenant: str) -> int:
+        await self.step("unreadable")
+        return 0  # values are kept as they are
+
+    async def drop_unreadable(self, tenant: str, user: str) -> int:
+        await self.step("drop_unreadable")
+        return 0
 
     async def link_checkout(self, names: Iterable[str], tenant: str) -> None:
         await self.step("link_checkout")
@@ -302,3 +438,9 @@ class MemoryStore:
             known = self._again if tenant in self._leases else self._due
             known[tenant] = min(at, known.get(tenant, at))
         self._bell.set()
+
+
+def _written_at(note: dict[str, Json]) -> int:
+    at = note["at"]
+    assert isinstance(at, int)
+    return at

@@ -1,16 +1,20 @@
 """The store on Redis or Valkey."""
 
+from worker.store.alerts import Alerts
 from worker.store.checkouts import Checkouts
 from worker.store.connect import connect
 from worker.store.directory import Directory
 from worker.store.due import DueTenants
+from worker.store.erasing import Erasing
 from worker.store.inbox import Inboxes
 from worker.store.journal import Journals
+from worker.store.listing import Listing
+from worker.store.meters import Meters
 from worker.store.scripts import Call, command
 from worker.store.tenants import Tenants
 
 
-class RedisStore(Inboxes, Tenants, DueTenants, Directory, Journals, Checkouts):
+class RedisStore(Inboxes, Tenants, DueTenants, Directory, Listing, Journals, Checkouts, Meters, Alerts, Erasing):
     """Everything the worker keeps, on one Redis server or on a cluster.
 
     Implements ``worker.store.interface.Store``, where each method's promise stands. An instance belongs to one event

@@ -29,7 +29,7 @@ async def effect_of(store: Store, tenant: str, fact: RosterFact) -> SnapshotEffe
     """
     loaded = await store.load(tenant)
     entries = loaded.entries if loaded.whole else await store.whole_roster(tenant)
-    roster = Roster(count(entries), dict(entries), loaded.tenant.floor)
+    roster = Roster(count(entries), dict(entries), loaded.tenant.floor, loaded.tenant.kept.horizon)
     fold(loaded.tenant, roster, loaded.facts, loaded.now)
     newer = (fact.at, fact.id) > roster.floor
     return SnapshotEffect(len(removed_by(roster, fact)) if newer else 0, roster.counts().needed)

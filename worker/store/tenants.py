@@ -6,7 +6,7 @@ from redis.exceptions import ResponseError
 
 from worker.core.roster import Counts, Entry, Seat, Standing
 from worker.core.tenant import Tenant
-from worker.store.codec import Unreadable, decode_entry, decode_fact, decode_tenant, encode_entry, encode_note
+from worker.store.codec import Unreadable, decode_accepted, decode_entry, decode_tenant, encode_entry, encode_note
 from worker.store.codec import encode_tenant as encode
 from worker.store.errors import StoreUnavailable
 from worker.store.interface import FACTS_AT_ONCE, SMALL_ROSTER, Commit, Loaded
@@ -26,10 +26,14 @@ class Tenants(RedisRoom):
         names.append(self.keys.standing(tenant, "removed"))
         reply = await self.scripts.run(Call("load", names, [FACTS_AT_ONCE, SMALL_ROSTER]))
         seconds, micros, version, document, size, missing, orphaned, gone, removed, pending, raw, pairs = reply
-        facts, unreadable = [], []
+        facts, accepted, unreadable = [], [], []
+        traces: dict[str, None] = {}
         for item in raw:
             try:
-                facts.append(decode_fact(item))
+                at, trace, fact = decode_accepted(item)
+                facts.append(fact)
+                accepted.append(at)
+                traces[trace] = None
             except Unreadable:
                 unreadable.append(item)
         seated = int(size) - int(missing) - int(orphaned) - int(gone)
@@ -39,6 +43,8 @@ class Tenants(RedisRoom):
             counts=Counts(seated, int(missing), int(orphaned), int(gone), int(removed)),
             now=int(seconds) * 1_000_000 + int(micros),
             facts=tuple(facts),
+            accepted=tuple(accepted),
+            traces=tuple(filter(None, traces)),
             read=len(raw),
             pending=int(pending),
             unreadable=tuple(unreadable),

@@ -1,5 +1,6 @@
 """The web process as an ASGI app."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -7,8 +8,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from worker.web.boundary import Boundary
+from worker.web.dashboard.app import dashboard_routes
+from worker.web.dead_letters import dead_letter_routes
 from worker.web.events import event_routes
 from worker.web.health import health_routes
+from worker.web.metrics import metrics_routes
 from worker.web.openapi import openapi_routes
 from worker.web.problems import HANDLERS
 from worker.web.roster import roster_routes
@@ -26,7 +30,11 @@ def create_app(services: Services, *, on_stop: Callable[[], Awaitable[None]] | N
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        flushing = asyncio.create_task(services.meters.keep_flushing(services.store, stop))
         yield
+        stop.set()
+        await flushing
         if on_stop is not None:
             await on_stop()
 
@@ -37,8 +45,11 @@ def create_app(services: Services, *, on_stop: Callable[[], Awaitable[None]] | N
             *webhook_routes(services),
             *tenant_routes(services),
             *upgrade_routes(services),
+            *dead_letter_routes(services),
             *health_routes(services),
+            *metrics_routes(services),
             *openapi_routes(),
+            *dashboard_routes(services),
         ],
         middleware=[Middleware(Boundary, log=services.log)],
         exception_handlers=HANDLERS,

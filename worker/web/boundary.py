@@ -2,16 +2,22 @@
 
 import uuid
 
-from starlette.requests import ClientDisconnect
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.web.paths import match_as_sent
-from worker.web.problems import Problem
+from worker.web.problems import Problem, respond
 from worker.web.services import Log
 
 
 class Boundary:
-    """An ASGI app around the routes. A bug is answered 500 with a reference under which the log has it."""
+    """An ASGI app around the routes. A bug is answered 500 with a reference under which the log has it.
+
+    The reference is the request's id: every answer carries it as ``X-Request-Id``, every line logged meanwhile as
+    ``request``.
+    """
 
     def __init__(self, app: ASGIApp, log: Log) -> None:
         self.app, self.log = app, log
@@ -20,12 +26,19 @@ class Boundary:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        request = uuid.uuid4().hex[:12]
+        with structlog.contextvars.bound_contextvars(request=request):
+            await self._answer(request, scope, receive, send)
+
+    async def _answer(self, request: str, scope: Scope, receive: Receive, send: Send) -> None:
         match_as_sent(scope)
         started = False
 
         async def watched(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-Id"] = request
             await send(message)
 
         try:
@@ -34,14 +47,13 @@ class Boundary:
             # Nobody is there to be answered, and nothing of an incomplete body was taken.
             return
         except Exception as error:
-            reference = uuid.uuid4().hex[:12]
             self.log.error(
-                "a request failed", reference=reference, method=scope["method"], route=_route(scope), exc_info=error
+                "a request failed", request=request, method=scope["method"], route=_route(scope), exc_info=error
             )
             if started:
                 raise
-            problem = Problem(500, f"something went wrong here; the log has it under the reference {reference}")
-            await problem.response()(scope, receive, send)
+            problem = Problem(500, f"something went wrong here; the log has it under the reference {request}")
+            await respond(Request(scope, receive), problem)(scope, receive, watched)
 
 
 def _route(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.events import BadEvents, Batch, NotJSON, TooManyEvents, read_event, read_events
+from worker.metrics.catalogue import FACTS_ACCEPTED
 from worker.web.answers import answer
 from worker.web.auth import guarded
 from worker.web.bodies import media_type, read_body
@@ -26,9 +27,13 @@ def event_routes(services: Services) -> list[Route]:
     async def publish(request: Request) -> Response:
         kind = media_type(request, (ONE, MANY, JSON))
         body = await read_body(request, LARGEST_BODY)
-        batch = _batch(kind, body, services.now())
-        if batch.facts:
-            await services.store.append(batch.facts, settle=services.settle)
+        caller = request.headers.get("traceparent", "")
+        with services.spans.span("POST /v1/events", "server", parent=caller) as trace:
+            batch = _batch(kind, body, services.now())
+            if batch.facts:
+                await services.store.append(batch.facts, settle=services.settle, trace=trace)
+                services.meters.count(FACTS_ACCEPTED.name, batch.count, door="events")
+            services.spans.note(accepted=batch.count)
         return answer({"accepted": batch.count}, 202)
 
     if not services.ingest_tokens:

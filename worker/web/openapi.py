@@ -14,6 +14,7 @@ from worker.core.facts import OperatorAction
 from worker.core.tenant import Status
 from worker.core.upgrade import State
 from worker.events import MOST_EVENTS, ONE_EVENT
+from worker.store.dead_letters import QUEUES
 from worker.web import events, problems, schemas
 from worker.web.answers import answer
 from worker.web.queries import DEFAULT_LIMIT, LARGEST_LIMIT
@@ -71,13 +72,16 @@ def _header_scheme(name: str, description: str) -> Spec:
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """A route as the document has it. ``errors`` maps a status to what it means and the shape of its document."""
+    """A route as the document has it. ``result`` is the shape of its JSON, or another media type.
+
+    ``errors`` maps a status to what it means and the shape of its document.
+    """
 
     method: str
     path: str
     summary: str
     status: int
-    result: type[BaseModel] | None
+    result: type[BaseModel] | str | None
     security: str | None = None
     query: tuple[Spec, ...] = ()
     bodies: Mapping[str, Spec] | None = None
@@ -112,6 +116,8 @@ class _Operation:
         return {**errors, **(self.errors or {})}
 
     def _content(self, schemas_used: Spec) -> Spec:
+        if isinstance(self.result, str):
+            return {"content": {self.result: {"schema": {"type": "string"}}}}
         schema = _schema(TypeAdapter(self.result), schemas_used) if self.result else {"type": "object"}
         return {"content": {"application/json": {"schema": schema}}}
 
@@ -166,8 +172,13 @@ def _operations() -> list[_Operation]:
     media = {415: ("another content type", schemas.Problem)}
     drastic = {409: ("the roster would remove most users: ?force=true if it is meant", schemas.DrasticRoster)}
     wrong_state = {409: ("the decision does not fit the upgrade's state", schemas.WrongState)}
+    away = {503: ("the state can't be reached: come back", schemas.Problem)}
     not_ready = {503: ("not ready", schemas.NotReady)}
+    by_queue = _query("queue", {"enum": [*QUEUES]}, "only messages of this queue")
+    no_letter = {404: ("no such dead letter, or no operator token configured", schemas.Problem)}
     tenant, upgrade = "/v1/tenants/{tenantId}", "/v1/upgrades/{upgradeId}"
+    credits = "/v1/credits/{tenantId}"
+    letters, letter = "/v1/dead-letters", "/v1/dead-letters/{deadLetterId}"
     return [
         _Operation("POST", "/v1/events", "Publish seat events, all or none", 202, schemas.Accepted, "ingest",
                    bodies=event_bodies, errors={400: bad_body, **media}),
@@ -184,6 +195,10 @@ def _operations() -> list[_Operation]:
                    errors={**bad_query, **no_tenant}),
         _Operation("POST", f"{tenant}/reconcile", "Look at a tenant now", 202, schemas.ReconcileAccepted, "operator",
                    errors=no_tenant),
+        _Operation("GET", credits, "A tenant's credit balances, as read last", 200, schemas.Credits, "operator",
+                   errors=no_tenant),
+        _Operation("POST", f"{credits}/read", "Read a tenant's credit balances now", 202, schemas.ReconcileAccepted,
+                   "operator", errors={**no_tenant, 409: ("balances are not read here", schemas.Problem)}),
         _Operation("GET", "/v1/upgrades", "List upgrades", 200, schemas.Upgrades, "operator", (by_state, *page),
                    errors=bad_query),
         _Operation("GET", upgrade, "One upgrade", 200, schemas.Upgrade, "operator", errors=no_upgrade),
@@ -192,7 +207,15 @@ def _operations() -> list[_Operation]:
                        errors={**no_upgrade, **wrong_state})
             for action in OperatorAction
         ),
+        _Operation("GET", letters, "List messages that gave up", 200, schemas.DeadLetters, "operator",
+                   (by_queue, *page), errors=bad_query),
+        _Operation("GET", letter, "One message that gave up", 200, schemas.DeadLetter, "operator", errors=no_letter),
+        _Operation("POST", f"{letter}/requeue", "Have it handled once more", 200, schemas.DeadLetterDone, "operator",
+                   errors=no_letter),
+        _Operation("POST", f"{letter}/discard", "Drop it for good", 200, schemas.DeadLetterDone, "operator",
+                   errors=no_letter),
         _Operation("GET", "/healthz", "The process lives", 200, schemas.Health),
         _Operation("GET", "/readyz", "It can do its work", 200, schemas.Ready, errors=not_ready),
+        _Operation("GET", "/metrics", "Metrics for Prometheus", 200, "text/plain", errors=away),
         _Operation("GET", "/openapi.json", "This description", 200, None),
     ]  # fmt: skip

@@ -1,8 +1,9 @@
 """Problems: every error answer is a problem document (RFC 9457)."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -58,26 +59,37 @@ def come_back(detail: str) -> Problem:
     return Problem(503, detail, headers={"Retry-After": str(random.randint(1, 5))})
 
 
-async def on_problem(_: Request, error: Exception) -> Response:
+PAGE: Final = "seats.problem_page"
+"""Where a request's scope says how to show a problem to people: a function of the request and the problem."""
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as a document, or as a page where people asked."""
+    page: Callable[[Request, Problem], Response] | None = request.scope.get(PAGE)
+    return problem.response() if page is None else page(request, problem)
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return error.response()
+    return respond(request, error)
 
 
-async def on_http_exception(_: Request, error: Exception) -> Response:
+async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: unknown paths and wrong methods."""
     assert isinstance(error, HTTPException)
     details = {404: "there is nothing at this path", 405: "this path takes other methods: see the Allow header"}
-    return Problem(error.status_code, details.get(error.status_code, error.detail), headers=error.headers).response()
+    detail = details.get(error.status_code, error.detail)
+    return respond(request, Problem(error.status_code, detail, headers=error.headers))
 
 
-async def on_store_unavailable(_: Request, __: Exception) -> Response:
+async def on_store_unavailable(request: Request, _: Exception) -> Response:
     # The reason names the server's address, which is nobody's business out there; /readyz and the logs tell operators.
-    return come_back("the store can't be reached just now, nothing is promised: send it again").response()
+    return respond(request, come_back("the store can't be reached just now, nothing is promised: send it again"))
 
 
-async def on_inbox_full(_: Request, error: Exception) -> Response:
+async def on_inbox_full(request: Request, error: Exception) -> Response:
     assert isinstance(error, InboxFull)
-    return come_back(f"{error}: send it again later").response()
+    return respond(request, come_back(f"{error}: send it again later"))
 
 
 HANDLERS = {

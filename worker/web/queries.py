@@ -15,6 +15,7 @@ LARGEST_LIMIT: Final = 200
 # Bounded so that what they name fits the 64-bit numbers of Redis.
 _UPGRADE_CURSOR: Final = re.compile(r"[0-9]{1,16}-[0-9]{1,9}")
 _JOURNAL_CURSOR: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+_DEAD_LETTER_CURSOR: Final = re.compile(r"[0-9]{1,16}-.{1,512}", re.DOTALL)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -62,6 +63,10 @@ def upgrade_cursor(request: Request) -> str | None:
 
 def journal_cursor(request: Request) -> str | None:
     return _cursor(request, _JOURNAL_CURSOR)
+
+
+def dead_letter_cursor(request: Request) -> str | None:
+    return _cursor(request, _DEAD_LETTER_CURSOR)
 
 
 def _cursor(request: Request, form: re.Pattern[str]) -> str | None:

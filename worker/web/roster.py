@@ -16,6 +16,7 @@ from worker.core.facts import RosterFact, RosterUser
 from worker.core.journal import Json
 from worker.core.roster import MOST_USERS
 from worker.events import Email, Ident, Name, NotJSON, Time, details, field_of, read_json, reason_of
+from worker.metrics.catalogue import FACTS_ACCEPTED
 from worker.store.interface import Store
 from worker.store.snapshot import effect_of
 from worker.web.answers import answer
@@ -63,6 +64,7 @@ def roster_routes(services: Services) -> list[Route]:
         if not forced:
             await _refuse_drastic(services.store, tenant, fact)
         await services.store.append({tenant: [fact]}, settle=services.settle)
+        services.meters.count(FACTS_ACCEPTED.name, door="roster")
         return answer({"accepted": len(fact.users)}, 202)
 
     if not services.ingest_tokens:

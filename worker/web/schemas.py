@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from worker.core.alerts import AlertKind, Severity
+from worker.core.credits import LimitBehavior
 from worker.core.facts import OperatorAction
 from worker.core.tenant import Rule, Status
 from worker.core.upgrade import State
@@ -86,12 +88,64 @@ class TenantRow(BaseModel):
     lastReconciledAt: str | None
 
 
+class ActiveAlert(BaseModel):
+    """An alert that is not over. ``key`` tells several of a kind apart: the credit pool, say."""
+
+    kind: AlertKind
+    severity: Severity
+    key: str
+    since: str
+    data: dict[str, Json]
+
+
+class Pool(BaseModel):
+    """A credit pool, in Crovver's own members."""
+
+    poolKey: str
+    displayName: str
+    baseRemaining: int | None
+    addonRemaining: int | None
+    total: int | None
+    limit: int | None
+    limitBehavior: LimitBehavior | None
+    nextExpiry: str | None
+    usagePercent: int | float | None
+
+
+class TenantCredits(BaseModel):
+    """Credit pools by key, as read at ``readAt`` (null: never). ``trouble`` is why the last try brought nothing.
+
+    No pools: the tenant has no active subscription, or its plan has none.
+    """
+
+    readAt: str | None
+    trouble: str | None
+    pools: dict[str, Pool]
+
+
+class Credits(TenantCredits):
+    """A tenant's credits."""
+
+    tenantId: str
+
+
+class Forecast(BaseModel):
+    """How the need grew over the last two weeks; ``daysUntilFull`` is null where it does not grow."""
+
+    seatsPerDay: float
+    daysUntilFull: float | None
+
+
 class Tenant(TenantRow):
-    """Everything about a tenant. ``upgrade`` is the open one or else the latest."""
+    """Everything about a tenant. ``upgrade`` is the open one or else the latest. ``unreadableFacts`` were set aside."""
 
     drift: Drift
     upgrade: TenantUpgrade | None
     decision: Decision | None
+    alerts: list[ActiveAlert]
+    credits: TenantCredits
+    forecast: Forecast | None
+    unreadableFacts: int
 
 
 class Tenants(BaseModel):
@@ -121,6 +175,41 @@ class Journal(BaseModel):
 
     entries: list[JournalEntry]
     next: str | None
+
+
+class DeadLetterRow(BaseModel):
+    """A message that gave up. ``actor`` is null where it can't be decoded; what may be personal is masked."""
+
+    id: str
+    queue: str
+    actor: str | None
+    args: list[Json]
+    kwargs: dict[str, Json]
+    problem: str
+    sentAt: str | None
+    diedAt: str
+    size: int
+
+
+class DeadLetter(DeadLetterRow):
+    """All there is to show of a message that gave up; ``body`` is its escaped bytes where it can't be decoded."""
+
+    traceback: str | None
+    body: str | None
+
+
+class DeadLetters(BaseModel):
+    """A page of dead letters, newest first."""
+
+    deadLetters: list[DeadLetterRow]
+    next: str | None
+
+
+class DeadLetterDone(BaseModel):
+    """What became of a dead letter."""
+
+    id: str
+    outcome: Literal["requeued", "discarded"]
 
 
 class Health(BaseModel):

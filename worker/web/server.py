@@ -11,9 +11,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from worker import logs
+from worker.logs.redaction import redacted
 from worker.settings import Settings
 from worker.settings.derive import micros, policy_of
+from worker.store.dead_letters import DeadLetters
 from worker.store.redis_store import RedisStore
+from worker.telemetry import Spans, telemetry
 from worker.web.app import create_app
 from worker.web.connection import BoundedProtocol
 from worker.web.services import Services
@@ -90,10 +93,11 @@ def run(settings: Settings, host: str, port: int, on_bound: Callable[[str], None
         if on_bound is not None:
             on_bound(url)
 
-    WebServer(build_app(settings), host, port, bound).run()
+    with telemetry(settings, "web") as spans:
+        WebServer(build_app(settings, spans), host, port, bound).run()
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, spans: Spans) -> Starlette:
     """The app that the settings describe, with connections of its own that it closes in the end."""
     broker_url, state_url = settings.require_redis(), settings.require_state()
     state = RedisStore.from_url(state_url, settings.namespace, journal_length=settings.journal_length)
@@ -107,6 +111,7 @@ def build_app(settings: Settings) -> Starlette:
     services = Services(
         store=state,
         ping_broker=broker.ping,
+        dead_letters=DeadLetters(broker.client, settings.namespace, redacted),
         policy=policy_of(settings),
         clock=time.time,
         log=structlog.get_logger("worker.web"),
@@ -116,5 +121,6 @@ def build_app(settings: Settings) -> Starlette:
         crovver_secret=settings.crovver_webhook_secret.get_secret_value() if settings.crovver_webhook_secret else None,
         livemode=settings.livemode,
         settle=micros(settings.settle_seconds),
+        spans=spans,
     )
     return create_app(services, on_stop=close)

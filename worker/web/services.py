@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.core.policy import Policy
+from worker.metrics import Meters
+from worker.store.dead_letters import DeadLetters
 from worker.store.interface import Store
+from worker.telemetry import NoSpans, Spans
 
 
 class Log(Protocol):
@@ -20,13 +23,14 @@ class Log(Protocol):
 class Services:
     """Everything the routes work with.
 
-    ``ping_broker`` raises where the broker cannot be used; it may be another server than the state's. A route whose
-    secret is not set does not exist. ``livemode`` is the mode Stripe events must be of (None: any). ``settle`` is in
-    microseconds. ``clock`` gives seconds since the epoch.
+    ``ping_broker`` raises where the broker cannot be used; it may be another server than the state's, and
+    ``dead_letters`` are on it. A route whose secret is not set does not exist. ``livemode`` is the mode Stripe
+    events must be of (None: any). ``settle`` is in microseconds. ``clock`` gives seconds since the epoch.
     """
 
     store: Store
     ping_broker: Callable[[], Awaitable[None]]
+    dead_letters: DeadLetters
     policy: Policy
     clock: Callable[[], float]
     log: Log
@@ -36,6 +40,8 @@ class Services:
     crovver_secret: str | None = field(default=None, repr=False)
     livemode: bool | None = None
     settle: int = 2_000_000
+    meters: Meters = field(default_factory=Meters)
+    spans: Spans = field(default_factory=NoSpans)
 
     def now(self) -> int:
         """Microseconds since the epoch."""

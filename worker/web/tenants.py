@@ -1,38 +1,23 @@
-"""The operator API's tenants: lists, one of them, its journal, and a look on request."""
+"""The operator API's tenants: lists, one of them, its journal and credits, and a look on request."""
 
 import asyncio
-import uuid
-from collections.abc import Sequence
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from worker.core.facts import HintFact
 from worker.core.journal import Json
 from worker.core.roster import Standing
 from worker.core.tenant import Status
-from worker.core.view import DRIFT_SHOWN, note_view, tenant_summary, tenant_view
+from worker.core.view import DRIFT_SHOWN, credits_view, note_view, tenant_summary, tenant_view
 from worker.store.interface import Loaded, Store
 from worker.web.answers import answer
 from worker.web.auth import Endpoint, guarded
+from worker.web.operations import ask_for_look
 from worker.web.paths import id_in_path
-from worker.web.problems import not_found
+from worker.web.problems import Problem, not_found
 from worker.web.queries import choice, journal_cursor, limit, tenant_cursor
 from worker.web.services import Services
-
-LOADS_AT_ONCE: Final = 16
-"""Records a list reads at a time: events come over the same connections."""
-
-
-async def load_many(store: Store, tenants: Sequence[str]) -> dict[str, Loaded]:
-    """The records of these tenants."""
-    loaded: dict[str, Loaded] = {}
-    for start in range(0, len(tenants), LOADS_AT_ONCE):
-        part = tenants[start : start + LOADS_AT_ONCE]
-        loaded.update(zip(part, await asyncio.gather(*(store.load(tenant) for tenant in part)), strict=True))
-    return loaded
 
 
 def tenant_routes(services: Services) -> list[Route]:
@@ -52,7 +37,7 @@ def tenant_routes(services: Services) -> list[Route]:
         size, status, after = limit(request), choice(request, "state", Status), tenant_cursor(request)
         rows = await store.tenants(status, after, size + 1)
         shown = rows[:size]
-        records = await load_many(store, [row.tenant for row in shown])
+        records = await store.records([row.tenant for row in shown])
         tenants: list[Json] = []
         for row in shown:
             record = records[row.tenant]
@@ -62,10 +47,13 @@ def tenant_routes(services: Services) -> list[Route]:
 
     async def get_tenant(request: Request) -> Response:
         loaded = await known(request)
-        missing, orphaned = await asyncio.gather(
-            _users(store, loaded, Standing.MISSING), _users(store, loaded, Standing.ORPHANED)
+        missing, orphaned, unreadable = await asyncio.gather(
+            _users(store, loaded, Standing.MISSING),
+            _users(store, loaded, Standing.ORPHANED),
+            store.unreadable(loaded.tenant.id),
         )
-        return answer(tenant_view(loaded.tenant, loaded.counts, policy, missing, orphaned))
+        view = tenant_view(loaded.tenant, loaded.counts, policy, missing, orphaned)
+        return answer({**view, "unreadableFacts": unreadable})
 
     async def get_journal(request: Request) -> Response:
         size, before = limit(request), journal_cursor(request)
@@ -76,8 +64,18 @@ def tenant_routes(services: Services) -> list[Route]:
 
     async def reconcile(request: Request) -> Response:
         loaded = await known(request)
-        fact = HintFact("operator", services.now(), f"hint_{uuid.uuid4().hex}")
-        await store.append({loaded.tenant.id: [fact]})
+        await ask_for_look(services, loaded.tenant.id)
+        return answer({"tenantId": loaded.tenant.id, "accepted": 1}, 202)
+
+    async def get_credits(request: Request) -> Response:
+        return answer(credits_view((await known(request)).tenant))
+
+    async def read_credits(request: Request) -> Response:
+        if policy.credits_every is None:
+            remedy = "SEATS_CREDITS_EVERY is 0, or the worker has a service key, to which Crovver tells no balances"
+            raise Problem(409, f"credit balances are not read here: {remedy}", kind="credits-not-read")
+        loaded = await known(request)
+        await ask_for_look(services, loaded.tenant.id, credits=True)
         return answer({"tenantId": loaded.tenant.id, "accepted": 1}, 202)
 
     if not services.operator_token:
@@ -92,6 +90,8 @@ def tenant_routes(services: Services) -> list[Route]:
         route("GET", "/v1/tenants/{tenantId:id}", get_tenant),
         route("GET", "/v1/tenants/{tenantId:id}/journal", get_journal),
         route("POST", "/v1/tenants/{tenantId:id}/reconcile", reconcile),
+        route("GET", "/v1/credits/{tenantId:id}", get_credits),
+        route("POST", "/v1/credits/{tenantId:id}/read", read_credits),
     ]
 
 

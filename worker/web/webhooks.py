@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.core.facts import HintFact
+from worker.metrics.catalogue import FACTS_ACCEPTED
 from worker.payments import crovver_webhook, signature
 from worker.payments.errors import BadSignature, MalformedEvent
 from worker.payments.events import read_event
@@ -37,11 +38,13 @@ def webhook_routes(services: Services) -> list[Route]:
         if payment is not None:
             foreign = None not in (services.livemode, payment.livemode) and payment.livemode is not services.livemode
             delivery = await deliver(services.store, replace(payment, foreign=foreign))
+            if delivery in (Delivery.MATCHED, Delivery.PARKED):
+                services.meters.count(FACTS_ACCEPTED.name, door="stripe")
             if foreign:
                 modes = {"event_livemode": payment.livemode, "expected_livemode": services.livemode}
-                services.log.warning("a Stripe event of the other mode", event_id=payment.id, outcome=delivery, **modes)
+                services.log.warning("a Stripe event of the other mode", fact=payment.id, outcome=delivery, **modes)
             elif delivery is Delivery.PARKED:
-                services.log.warning("a Stripe event matches no upgrade yet", event_id=payment.id)
+                services.log.warning("a Stripe event matches no upgrade yet", fact=payment.id)
         return answer({"received": True})
 
     async def crovver(request: Request) -> Response:
@@ -57,6 +60,7 @@ def webhook_routes(services: Services) -> list[Route]:
         if hint.tenant is not None and await services.store.known_tenants([hint.tenant]):
             fact = HintFact(f"crovver webhook {hint.type}", services.now(), hint.id)
             await services.store.append({hint.tenant: [fact]})
+            services.meters.count(FACTS_ACCEPTED.name, door="crovver")
         return answer({"received": True})
 
     routes = []

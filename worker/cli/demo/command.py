@@ -118,7 +118,8 @@ def _play_all(stage: Stage, scenario: Scenario, narrator: Narrator, pause: float
 def _keep(stage: Stage, console: Console) -> None:
     """Leave it running until somebody stops it."""
     console.print("\nStill running, until Ctrl-C:")
-    console.print(f"  web        {stage.web}/v1/tenants  (operator token {stage.operator_token})")
+    sign_in = f"(sign in with the operator token {stage.operator_token})"
+    console.print(f"  dashboard  {stage.web}/  {sign_in}", soft_wrap=True)
     console.print(f"  sandbox    {stage.sandbox}")
     console.print(f"  redis      {stage.redis_url}")
     publish = f"{shell_name()} publish added --tenant acme --user ada"

@@ -6,12 +6,14 @@
 -- KEYS[4]  missing   set of users    KEYS[5]  orphaned  set of users
 -- KEYS[6]  gone      set of users    KEYS[7]  removed   set of users
 -- KEYS[8]  journal   stream of notes
--- KEYS[9]  unreadable  list of facts that could not be read, at most 1,000
+-- KEYS[9]  unreadable  list of facts that could not be read, at most 1,000, for 30 days
 -- ARGV[1]  version that was read     ARGV[2]  name of this pass
 -- ARGV[3]  facts folded in           ARGV[4]  1: refuse if newer facts have come
 -- ARGV[5]  journal length            ARGV[6]  document
 -- ARGV[7]  number of facts to set aside, then those, then the number of notes and the notes,
 -- then user, entry ('' deletes), standing, 1 if Crovver lists it as removed, … for each changed user
+--
+-- The version of a tenant that was erased is negative for a while (erase.lua): it goes on where it was.
 --
 -- Returns 1 saved (also where this very pass was saved before), 0 someone else saved, -1 newer facts have come.
 local record, inbox, roster, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
@@ -28,7 +30,12 @@ local folded = tonumber(ARGV[3])
 if ARGV[4] == '1' and redis.call('LLEN', inbox) > folded then
     return -1
 end
-redis.call('HSET', record, 'version', string.format('%.0f', ARGV[1] + 1), 'by', ARGV[2], 'document', ARGV[6])
+redis.call(
+    'HSET', record, 'version', string.format('%.0f', math.abs(ARGV[1]) + 1), 'by', ARGV[2], 'document', ARGV[6]
+)
+if tonumber(ARGV[1]) < 0 then
+    redis.call('PERSIST', record)
+end
 if folded > 0 then
     redis.call('LTRIM', inbox, folded, -1)
 end
@@ -36,6 +43,7 @@ local at = 8
 for i = at, at + tonumber(ARGV[7]) - 1 do
     redis.call('RPUSH', KEYS[9], ARGV[i])
     redis.call('LTRIM', KEYS[9], -1000, -1)
+    redis.call('EXPIRE', KEYS[9], 2592000)
     at = i + 1
 end
 local notes = tonumber(ARGV[at])

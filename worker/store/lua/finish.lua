@@ -11,39 +11,66 @@
 -- KEYS[9]  upgrades   sorted set: upgrade -> when it was created
 -- KEYS[10] owners     hash: upgrade -> tenant
 -- KEYS[11] states     hash: upgrade -> state
+-- KEYS[12] fullness   sorted set: tenant -> percent of its seats that are taken (-1: not known); beside it one for each
+--                     status, with ':' and the status after the name
+-- KEYS[13] since      sorted set: tenant -> when its status last changed (microseconds); beside it one for each status
+-- KEYS[14] moved      prefix of the sorted sets, one for each state: open upgrade -> since when it is in that state
 -- ARGV[1]  tenant  ARGV[2]  token ('' for none)  ARGV[3]  next look  ARGV[4]  status
 -- ARGV[5]  prefix of the sorted sets of tenants by status, in the same slot
 -- ARGV[6]  prefix of the sorted sets of upgrades by state, in the same slot
--- ARGV[7…] upgrade, state, created, …
+-- ARGV[7]  fullness
+-- ARGV[8…] upgrade, state, created, …
 --
 -- Returns 1 where the lease was the caller's, 0 otherwise (the tenant then stays due for whoever holds it now).
 local due, leases, again, waiting, tokens, bell = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local tenant, token, next_, status = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local fullness, since, moved = KEYS[12], KEYS[13], KEYS[14]
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local closed = { confirmed = true, expired = true, failed = true, cancelled = true }
+
+local holder = redis.call('HGET', tokens, tenant)
+if token ~= '' and holder ~= token and (holder or redis.call('HEXISTS', KEYS[8], tenant) == 0) then
+    -- Somebody else is at it and lists it when done, or it has been erased and is to be listed no more.
+    if holder then
+        redis.call('ZADD', again, 'LT', next_, tenant)
+    end
+    return 0
+end
 
 redis.call('ZADD', KEYS[7], 0, tenant)
 local old = redis.call('HGET', KEYS[8], tenant)
 if old ~= status then
     if old then
         redis.call('ZREM', ARGV[5] .. old, tenant)
+        redis.call('ZREM', fullness .. ':' .. old, tenant)
+        redis.call('ZREM', since .. ':' .. old, tenant)
     end
     redis.call('HSET', KEYS[8], tenant, status)
     redis.call('ZADD', ARGV[5] .. status, 0, tenant)
+    redis.call('ZADD', since, now, tenant)
+    redis.call('ZADD', since .. ':' .. status, now, tenant)
 end
-for i = 7, #ARGV, 3 do
+redis.call('ZADD', fullness, ARGV[7], tenant)
+redis.call('ZADD', fullness .. ':' .. status, ARGV[7], tenant)
+for i = 8, #ARGV, 3 do
     local upgrade, state, created = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local was = redis.call('HGET', KEYS[11], upgrade)
     if was ~= state then
         if was then
             redis.call('ZREM', ARGV[6] .. was, upgrade)
+            redis.call('ZREM', moved .. was, upgrade)
         end
         redis.call('ZADD', KEYS[9], created, upgrade)
         redis.call('HSET', KEYS[10], upgrade, tenant)
         redis.call('HSET', KEYS[11], upgrade, state)
         redis.call('ZADD', ARGV[6] .. state, created, upgrade)
+        if not closed[state] then
+            redis.call('ZADD', moved .. state, now, upgrade)
+        end
     end
 end
 
-local holder = redis.call('HGET', tokens, tenant)
 if holder and holder ~= token then
     redis.call('ZADD', again, 'LT', next_, tenant)
     return 0

@@ -1,0 +1,51 @@
+"""What the queue takes for a message: everything that dramatiq makes, and nothing that it could not handle."""
+
+import json
+
+import dramatiq
+import pytest
+from dramatiq.errors import DecodeError
+
+from worker.actors.strict import StrictEncoder
+
+ENCODER = StrictEncoder()
+
+
+def message(**changes: object) -> dict[str, object]:
+    made = dramatiq.Message[None](
+        queue_name="seat-events", actor_name="user_added", args=("t", "u"), kwargs={"email": None}, options={}
+    )
+    return {**json.loads(made.encode()), "options": {"redis_message_id": "x"}, **changes}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"options": {"redis_message_id": "x", "retries": 3, "traceback": "…", "requeue_timestamp": 5}},
+        {"options": {"redis_message_id": "x", "of_some_middleware": {"trace": [1]}}},
+        {"queue_name": "seat-events.DQ", "options": {"redis_message_id": "x", "eta": 1_700_000_000_000}},
+    ],
+    ids=["plain", "retried", "with more options", "put off"],
+)
+def test_what_dramatiq_makes_is_taken_as_it_is(changes: dict[str, object]) -> None:
+    made = message(**changes)
+    assert ENCODER.decode(ENCODER.encode(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"more": 1}, "not those of a message"),
+        ({"args": None}, "args"),
+        ({"message_id": ["x"]}, "message_id"),
+        ({"options": {}}, "redis_message_id"),
+        ({"options": {"redis_message_id": 7}}, "redis_message_id"),
+        ({"options": {"redis_message_id": "x", "throws": "all"}}, "throws"),
+        ({"options": {"redis_message_id": "x", "eta": 4e15}}, "eta"),
+    ],
+)
+def test_what_it_could_not_handle_is_none_and_the_reason_names_it(changes: dict[str, object], why: str) -> None:
+    data = json.dumps(message(**changes)).encode()
+    with pytest.raises(DecodeError, match=why):
+        ENCODER.decode(data)

@@ -1,0 +1,38 @@
+"""The flusher: hands what a worker process has counted to the state, from a thread and connection of its own."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from worker.metrics import Meters
+from worker.store.redis_store import RedisStore
+
+
+class Flusher(threading.Thread):
+    """Flushes until it is stopped, whatever dramatiq's event loop is busy with, and after that loop has ended.
+
+    ``connect`` makes the store, in this thread's loop.
+    """
+
+    def __init__(self, meters: Meters, connect: Callable[[], RedisStore]) -> None:
+        super().__init__(name="flusher", daemon=True)
+        self._meters = meters
+        self._connect = connect
+        self._loop = asyncio.new_event_loop()
+        self._stop_asked = asyncio.Event()
+
+    def stop(self) -> None:
+        """Flush once more, and end; returns within seconds even where the state is away."""
+        self._loop.call_soon_threadsafe(self._stop_asked.set)
+        self.join()
+
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._flush())
+
+    async def _flush(self) -> None:
+        store = self._connect()
+        try:
+            await self._meters.keep_flushing(store, self._stop_asked)
+        finally:
+            await store.aclose()

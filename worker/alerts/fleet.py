@@ -1,0 +1,31 @@
+"""What is the case with the fleet as a whole, and people should know of."""
+
+from collections.abc import Mapping, Sequence
+
+from worker.core.alert_book import Condition
+from worker.core.alert_rules import UNMATCHED_AFTER
+from worker.core.alerts import AlertKind, Severity
+from worker.core.times import MINUTE
+
+CALM = MINUTE
+
+
+def fleet_conditions(unmatched_since: Sequence[int], dead_letters: Mapping[str, int], now: int) -> list[Condition]:
+    """The conditions, from when each payment was kept that matches nothing, and how many dead letters each queue has.
+
+    One more of either is news.
+    """
+    found = []
+    old = [since for since in unmatched_since if since + UNMATCHED_AFTER <= now]
+    if old:
+        data = {"count": len(old), "from_at": min(old)}
+        found.append(Condition(AlertKind.UNMATCHED_PAYMENT, Severity.WARNING, data, level=len(old), calm=CALM))
+    dead = {queue: count for queue, count in dead_letters.items() if count}
+    if dead:
+        total, queues = sum(dead.values()), ", ".join(f"{queue}: {count:,}" for queue, count in sorted(dead.items()))
+        found.append(
+            Condition(
+                AlertKind.DEAD_LETTER, Severity.WARNING, {"count": total, "queues": queues}, level=total, calm=CALM
+            )
+        )
+    return found

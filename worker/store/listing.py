@@ -1,0 +1,63 @@
+"""Lists that people look through. A page costs the same whatever the size of the fleet and its place in the list."""
+
+from collections.abc import Mapping, Sequence
+
+from worker.core.journal import Json
+from worker.core.roster import Counts
+from worker.core.tenant import Status, Tenant
+from worker.core.upgrade import State
+from worker.store.codec import decode_note, decode_tenant
+from worker.store.interface import ListedTenant, Order, Record, Stuck, StuckUpgrade, TenantPage
+from worker.store.room import RedisRoom, text
+from worker.store.scripts import Arg, Call
+
+_SETS = {Order.ID: "tenants", Order.FULLEST: "fullness", Order.CHANGED: "since"}
+_STANDINGS = ("missing", "orphaned", "gone", "removed")
+
+
+class Listing(RedisRoom):
+    """The lists in Redis; ``finish`` writes them."""
+
+    async def find_tenants(
+        self, *, status: Status | None, prefix: str, order: Order, offset: int, limit: int
+    ) -> TenantPage:
+        name = _SETS[order] + (f":{status.value}" if status else "")
+        keys = [self.keys.index(key) for key in (name, "statuses", "since")]
+        args: list[Arg] = [int(order is not Order.ID), prefix if order is Order.ID else "", offset, limit]
+        total, *flat = await self.scripts.run(Call("list_tenants", keys, args))
+        rows = [
+            ListedTenant(text(tenant), Status(text(word)), int(float(since)))
+            for tenant, word, since in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+            if word
+        ]
+        return TenantPage(int(total), tuple(rows))
+
+    async def records(self, tenants: Sequence[str]) -> dict[str, Record]:
+        replies = await self.scripts.batch([Call("glance", self._glance_keys(tenant)) for tenant in tenants])
+        found = {}
+        for tenant, (version, document, size, missing, orphaned, gone, removed) in zip(tenants, replies, strict=True):
+            record = decode_tenant(document) if document else Tenant(tenant)
+            seated = int(size) - int(missing) - int(orphaned) - int(gone)
+            counts = Counts(seated, int(missing), int(orphaned), int(gone), int(removed))
+            found[tenant] = Record(record, int(version), counts)
+        return found
+
+    async def stuck(self, waits: Mapping[State, int], limit: int) -> Stuck:
+        args: list[Arg] = [limit]
+        for state, wait in waits.items():
+            args += [state.value, wait]
+        keys = [self.keys.index("owners"), self.keys.index("moved:")]
+        total, *flat = await self.scripts.run(Call("stuck", keys, args))
+        rows = [
+            StuckUpgrade(text(upgrade), text(tenant), State(text(state)), int(float(since)))
+            for upgrade, tenant, state, since in zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
+        ]
+        return Stuck(int(total), tuple(rows))
+
+    async def decisions(self, tenant: str, limit: int) -> list[dict[str, Json]]:
+        notes = await self.scripts.run(Call("decisions", [self.keys.journal(tenant)], [limit]))
+        return [decode_note(note) for note in reversed(notes)]
+
+    def _glance_keys(self, tenant: str) -> list[str]:
+        standings = [self.keys.standing(tenant, name) for name in _STANDINGS]
+        return [self.keys.record(tenant), self.keys.roster(tenant), *standings]

@@ -1,0 +1,47 @@
+"""What the state says of itself for metrics, and the sums of what processes have counted."""
+
+from collections.abc import Mapping
+
+from worker.core.tenant import Status
+from worker.core.upgrade import CLOSED, State
+from worker.store.due import score_of
+from worker.store.interface import Census
+from worker.store.room import RedisRoom, text
+from worker.store.scripts import Arg, Call, command
+
+MOST_COUNTS = 10_000
+"""Sums that are kept. The catalogue has a few hundred; the names of alert channels are all that can add to them."""
+
+SOURCE_SECONDS = 86_400
+"""How long a process is remembered after its last counts: those it could not hand over for longer may count twice."""
+
+
+class Meters(RedisRoom):
+    """Counts and the census in Redis."""
+
+    async def add_counts(self, source: str, serial: int, counts: Mapping[str, int]) -> None:
+        keys = [self.keys.meters("counts"), self.keys.meters(f"source:{source}")]
+        args: list[Arg] = [serial, SOURCE_SECONDS, MOST_COUNTS]
+        await self.scripts.run(Call("add_counts", keys, [*args, *(item for pair in counts.items() for item in pair)]))
+
+    async def counts(self) -> dict[str, int]:
+        reply = await self.scripts.run(command("HGETALL", self.keys.meters("counts")))
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        return {text(name): int(value) for name, value in pairs}
+
+    async def census(self) -> Census:
+        statuses, states = list(Status), list(State)
+        keys = [self.keys.index(f"tenants:{status.value}") for status in statuses]
+        keys += [self.keys.index(f"upgrades:{state.value}") for state in states]
+        sizes = await self.scripts.batch([command("ZCARD", key) for key in (*keys, self.keys.parked("since"))])
+        *sizes, parked = map(int, sizes)
+        tenants = dict(zip(statuses, sizes[: len(statuses)], strict=True))
+        return Census(tenants, dict(zip(states, sizes[len(statuses) :], strict=True)), await self._oldest(), parked)
+
+    async def _oldest(self) -> dict[State, int]:
+        states = [state for state in State if state not in CLOSED]
+        heads = [command("ZRANGE", self.keys.index(f"moved:{state.value}"), 0, 0, "WITHSCORES") for state in states]
+        (seconds, micros), *replies = await self.scripts.batch([command("TIME"), *heads])
+        now = int(seconds) * 1_000_000 + int(micros)
+        since = [score_of(reply) if reply else now for reply in replies]
+        return {state: max(0, now - at) for state, at in zip(states, since, strict=True)}
