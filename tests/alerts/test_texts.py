@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.alerts.samples import TEXTS
-from worker.alerts.texts import MOMENTS, fields_of, read_texts
+from tests.alerts.samples import TEXTS, raised
+from worker.alerts.texts import CASES, MOMENTS, fields_of, read_texts, text_of
 from worker.cli import app
 from worker.core.alert_rules import DATA_FIELDS
 from worker.core.alerts import AlertKind
@@ -62,6 +62,13 @@ def test_an_operators_own_texts_lie_over_the_shipped_ones(tmp_path: Path) -> Non
         ("[drift]\nmeans = '{'", "has a brace too many"),
         ("[drift]\nhappened = '{lasted}'", "which is no field of it"),
         ("[payment_confirmed]\nresolved = 'x'", "is no text of this kind"),
+        ("[drift.hard]\nmeans = 'x'", "[drift] hard is no text of this kind"),
+        (
+            "[credits_low.hard]\nmeans = '{capacity}'",
+            "[credits_low.hard] means has {capacity}, which is no field of it",
+        ),
+        ("[credits_low.hard.hard]\nmeans = 'x'", "[credits_low.hard] hard is no text of this kind"),
+        ("[credits_low]\nhard = 'x'", "[credits_low] hard is no text of this kind"),
         ("[drift", "is not valid TOML"),
     ],
 )
@@ -87,6 +94,47 @@ def test_a_shipped_file_that_lacks_a_text_is_refused(tmp_path: Path) -> None:
     broken.write_text(SHIPPED.read_text().replace('[drift]\ntitle = "Crovver\'s list of users is not ours"', "[drift]"))
     with pytest.raises(ConfigError, match=r"has no title in \[drift\]"):
         read_texts(broken)
+
+
+def test_a_special_case_has_its_own_texts_and_the_kinds_where_it_has_none(tmp_path: Path) -> None:
+    for kind in CASES:
+        assert TEXTS[kind].case is not None
+    path = own(tmp_path, '[credits_low]\ntodo = "all"\n[credits_low.hard]\nline = "hard"\n')
+    texts = read_texts(SHIPPED, path)
+    soft = texts[AlertKind.CREDITS_LOW]
+    assert soft.case is not None
+    assert (soft.todo, soft.case.todo, soft.case.line) == ("all", "all", "hard")
+    assert soft.case.means == getattr(TEXTS[AlertKind.CREDITS_LOW].case, "means", None) != soft.means
+    assert soft.line == TEXTS[AlertKind.CREDITS_LOW].line
+
+
+def test_a_field_decides_on_a_special_case_where_the_kind_has_it() -> None:
+    assert all(CASES[kind] in DATA_FIELDS[kind] for kind in CASES)
+    low = raised("acme", AlertKind.CREDITS_LOW, hard=True)
+    assert text_of(TEXTS, low) is TEXTS[AlertKind.CREDITS_LOW].case
+    assert text_of(TEXTS, raised("acme", AlertKind.CREDITS_LOW)) is TEXTS[AlertKind.CREDITS_LOW]
+
+
+def test_commands_take_the_tenants_id_as_a_shell_does() -> None:
+    for text in TEXTS.values():
+        for one in (text, text.case or text):
+            for said in (one.happened, one.means, one.todo, one.resolved):
+                assert "{tenant}" not in "".join(re.findall(r"`[^`]*`", said))
+                assert not re.search(r"(?<!`)\bseats [a-z-]+ \{", said)
+
+
+def test_what_ends_with_a_subscription_does_not_claim_that_all_is_well() -> None:
+    for kind in (
+        "near_capacity",
+        "capacity_exceeded",
+        "full_soon",
+        "credits_low",
+        "credits_exhausted",
+        "credits_expiring",
+    ):
+        text = TEXTS[AlertKind(kind)]
+        for one in (text, text.case or text):
+            assert "the subscription has ended" in one.resolved
 
 
 def test_a_resolved_text_may_also_say_how_long_it_lasted() -> None:

@@ -28,9 +28,10 @@ def test_after_a_message_even_a_critical_alert_waits_a_little() -> None:
     assert due_at(sent, 0) == NOW
 
 
-def test_what_is_too_much_for_one_message_waits_for_no_more() -> None:
+def test_what_is_too_much_for_one_message_goes_out_message_after_message() -> None:
     assert due_at(Waiting(NOW, full=True), HOUR) == NOW
-    assert due_at(Waiting(NOW, full=True, sent_at=NOW), HOUR) == NOW + 15 * SECOND
+    assert due_at(Waiting(NOW, full=True, sent_at=NOW), HOUR) == NOW
+    assert due_at(Waiting(NOW, full=True, sent_at=NOW, retry_at=NOW + MINUTE), HOUR) == NOW + MINUTE
 
 
 def test_nothing_goes_out_before_a_retry_is_due_or_while_somebody_sends() -> None:

@@ -60,8 +60,8 @@ def test_while_a_link_may_be_paid_it_takes_force(run: Run, deployment: Deploymen
     refused = run("forget", "owing", "--yes")
     assert (refused.code, refused.err) == (
         1,
-        f"seats: upgrade {upgrade} of owing is awaiting_payment and may still be paid, and nobody would know whose "
-        f"money it is: `seats cancel {upgrade}` first, or wait for its end, or add --force\n",
+        f"seats: tenant owing: upgrade {upgrade} is awaiting_payment and may still be paid, and nobody would know "
+        f"whose money it is: `seats cancel {upgrade}` first, or wait for its end, or add --force\n",
     )
     assert run("forget", "owing", "--yes", "--force").code == 0
     assert upgrade not in run("upgrades").out

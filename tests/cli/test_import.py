@@ -28,6 +28,21 @@ def test_a_csv_file_names_its_columns(run: Run, redis: str, tmp_path: Path, head
     assert not fact.forced
 
 
+def test_where_tombstones_have_a_lifetime_an_older_list_is_refused(
+    run: Run, redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text("userId\nada\n")
+    arguments = ("import", str(file), "--tenant", "acme", "--as-of", "2001-05-01T10:00:00Z")
+    monkeypatch.setenv("SEATS_TOMBSTONES_FOR", "90d")
+    outcome = run(*arguments)
+    assert outcome.code == 2
+    assert "--as-of is more than 90 days ago, which SEATS_TOMBSTONES_FOR is set to" in outcome.err
+    assert facts(redis) == []
+    monkeypatch.delenv("SEATS_TOMBSTONES_FOR")
+    assert run(*arguments).code == 0
+
+
 def test_a_jsonl_file_will_do_too(run: Run, redis: str, tmp_path: Path) -> None:
     file = tmp_path / "roster.jsonl"
     file.write_text('{"userId": "ada", "name": "Ada", "role": "owner"}\n{"id": "grace", "email": null}\n')

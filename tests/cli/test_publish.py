@@ -157,6 +157,24 @@ def test_in_a_folder_that_cannot_be_written_to_it_publishes_all_the_same(
     assert run("publish", "--file", str(file)).code == 0
 
 
+def test_where_tombstones_have_a_lifetime_an_older_time_is_refused(
+    run: Run, redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"type": "added", "tenant": "acme", "user": "ada", "time": "2001-05-01T10:00:00Z"}
+    file = lines(tmp_path / "old.jsonl", event)
+    one = ("publish", "added", "--tenant", "acme", "--user", "ada", "--time", "2001-05-01T10:00:00Z")
+    ways = (one, ("publish", "--file", str(file)))
+    monkeypatch.setenv("SEATS_TOMBSTONES_FOR", "90d")
+    for arguments in ways:
+        outcome = run(*arguments)
+        assert outcome.code != 0
+        assert "time is more than 90 days ago, which SEATS_TOMBSTONES_FOR is set to" in outcome.err
+        assert facts(redis) == []
+    monkeypatch.delenv("SEATS_TOMBSTONES_FOR")
+    assert [run(*arguments).code for arguments in ways] == [0, 0]
+    assert len(facts(redis)) == 2
+
+
 def test_a_file_and_an_event_cannot_be_combined(run: Run, redis: str, tmp_path: Path) -> None:
     file = lines(tmp_path / "events.jsonl", *joins(1))
     assert run("publish", "added", "--file", str(file)).code == 2

@@ -111,5 +111,5 @@ def test_a_tenant_is_shown_with_what_people_were_told_and_what_is_left(run: Run,
     assert eventually(known)
     lines = [line.split(maxsplit=1) for line in run("status", "reading-9").out.splitlines()]
     assert sum(line[0] == "alert" for line in lines) == 2
-    assert any(line[0] == "alert" and line[1].startswith("capacity exceeded (warning), ") for line in lines)
+    assert any(line[0] == "alert" and line[1].startswith("capacity exceeded (info), ") for line in lines)
     assert ["credits", "Api 1,200 left"] in [[word.strip() for word in line] for line in lines]

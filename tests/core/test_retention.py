@@ -1,6 +1,7 @@
-"""Retention: what is dropped changes nothing for whatever is said within its lifetime."""
+"""Retention: by default nothing said is ever lost; with a lifetime, nothing younger, and nothing older in silence."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.core import retention
-from worker.core.allocation import Allocation
+from worker.core.allocation import Allocation, Summary
 from worker.core.facts import Membership, RosterFact, RosterUser, UserFact
+from worker.core.fold import fold
+from worker.core.journal import NoteKind
 from worker.core.retention import Kept, Retention, hear, tidy
 from worker.core.roster import (
     NEVER,
     Entry,
+    Key,
     Roster,
     Seat,
     Standing,
@@ -23,19 +27,29 @@ from worker.core.roster import (
     apply_user,
     count,
 )
+from worker.core.tenant import Look, Tenant
 from worker.core.times import DAY
 
 LIFETIME = 10
 RULES = Retention(journal=LIFETIME, tombstones=LIFETIME, personal=4)
+FOR_GOOD = replace(RULES, tombstones=None)
 USERS = [f"u{number}" for number in range(4)]
 START = 100
+GRACE = 2
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_grace() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retention, "GRACE", GRACE)
+        yield
 
 
 @dataclass(slots=True)
 class Side:
     """A tenant's roster, with or without retention, as passes save it."""
 
-    tidies: bool
+    rules: Retention | None
     entries: dict[str, Entry] = field(default_factory=dict)
     floor: tuple[int, str] = NEVER
     kept: Kept = field(default_factory=Kept)
@@ -54,9 +68,9 @@ class Side:
         assert roster.counts() == count(self.entries)
 
     def tidy(self, now: int, read_at: int | None) -> None:
-        if self.tidies:
+        if self.rules is not None:
             roster, before = self.working_copy(), len(self.entries)
-            self.kept = tidy(roster, self.kept, RULES, now, read_at)
+            self.kept = tidy(roster, self.kept, self.rules, now, read_at)
             self.save(roster)
             self.dropped += before - len(self.entries)
 
@@ -65,11 +79,15 @@ class Side:
 
 
 class Pair:
-    """The same things said to one who forgets and to one who does not, at an instant that only moves on."""
+    """The same things said to one who forgets and to one who does not, at an instant that only moves on.
 
-    def __init__(self) -> None:
+    ``too_old`` are the users of whom something was said that the one who forgets may not believe, and says so.
+    """
+
+    def __init__(self, rules: Retention = RULES) -> None:
         self.now = START
-        self.sides = (Side(tidies=True), Side(tidies=False))
+        self.sides = (Side(rules), Side(None))
+        self.too_old: set[str] = set()
         self.crovver: dict[str, tuple[bool, int]] = {}
         self.read_at: int | None = None
         self.serial = 0
@@ -79,8 +97,11 @@ class Pair:
         ident, at = f"evt_{self.serial * 7919 % 1000:03}", self.now - age
         match kind:
             case "added" | "removed":
+                if self.sides[0].working_copy().is_behind_horizon(user, (at, ident)):
+                    self.too_old.add(user)
                 self._each(lambda roster: apply_user(roster, UserFact(user, Membership(kind), at, ident)))
             case "roster":
+                at = self.now - age % LIFETIME
                 named = tuple(RosterUser(name) for number, name in enumerate(USERS) if (number + self.serial) % 2)
                 self._each(lambda roster: apply_snapshot(roster, RosterFact(named, at, ident)))
             case "allocate" | "release":
@@ -97,7 +118,11 @@ class Pair:
             case "wait":
                 self.now += age + 1
         forgetful, elephant = self.sides
-        assert forgetful.standing() == elephant.standing(), (kind, user, age)
+        one, other = (
+            {user: word for user, word in side.standing().items() if user not in self.too_old}
+            for side in (forgetful, elephant)
+        )
+        assert one == other, (kind, user, age)
 
     def _each(self, say) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         for side in self.sides:
@@ -113,26 +138,68 @@ class Pair:
 
 
 KINDS = ["added", "removed", "roster", "allocate", "release", "vanish", "look", "tidy", "wait"]
-STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(USERS), st.integers(0, LIFETIME - 1)), max_size=60)
+Steps = list[tuple[str, str, int]]
+
+
+def steps(oldest: int) -> st.SearchStrategy[Steps]:
+    return st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(USERS), st.integers(0, oldest)), max_size=60)
 
 
 @settings(max_examples=500, deadline=None)
-@given(STEPS)
-def test_nothing_that_is_dropped_changes_what_younger_facts_come_to(steps: list[tuple[str, str, int]]) -> None:
+@given(steps(LIFETIME))
+def test_nothing_that_is_dropped_changes_what_younger_facts_come_to(history: Steps) -> None:
     pair = Pair()
-    for step in steps:
+    for step in history:
+        pair.step(*step)
+    assert not pair.too_old, "nor is anything young called too old"
+
+
+@settings(max_examples=500, deadline=None)
+@given(steps(START))
+def test_what_older_facts_come_to_is_the_same_too_or_is_told(history: Steps) -> None:
+    pair = Pair()
+    for step in history:
         pair.step(*step)
 
 
-def test_the_same_over_long_histories_in_which_much_is_dropped() -> None:
+@settings(max_examples=500, deadline=None)
+@given(steps(START))
+def test_without_a_lifetime_nothing_is_ever_dropped_whatever_its_age(history: Steps) -> None:
+    pair = Pair(FOR_GOOD)
+    for step in history:
+        pair.step(*step)
+    assert pair.sides[0].dropped == 0
+    assert not pair.too_old
+    assert pair.sides[0].entries.keys() == pair.sides[1].entries.keys()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(USERS), st.booleans(), st.integers(0, START), st.booleans()), max_size=40))
+def test_without_a_lifetime_the_newest_word_about_every_user_counts(said: list[tuple[str, bool, int, bool]]) -> None:
+    side, now, newest = Side(FOR_GOOD), START, dict[str, tuple[int, str, bool]]()
+    for number, (user, added, age, waits) in enumerate(said):
+        fact = UserFact(user, Membership.ADDED if added else Membership.REMOVED, now - age, f"evt_{number:02}")
+        roster = side.working_copy()
+        apply_user(roster, fact)
+        side.save(roster)
+        newest[user] = max(newest.get(user, (-1, "", False)), (fact.at, fact.id, added))
+        now += 3 * LIFETIME * waits
+        side.tidy(now, read_at=now)
+    assert {user: entry.needs for user, entry in side.entries.items()} == {u: word[2] for u, word in newest.items()}
+
+
+@pytest.mark.parametrize(("oldest", "told"), [(LIFETIME + 1, False), (START, True)])
+def test_the_same_over_long_histories_in_which_much_is_dropped(oldest: int, told: bool) -> None:
     rng = random.Random(11)
-    dropped = 0
+    dropped, too_old = 0, 0
     for _ in range(60):
         pair = Pair()
         for _ in range(300):
-            pair.step(rng.choice(KINDS), rng.choice(USERS), rng.randrange(LIFETIME))
+            pair.step(rng.choice(KINDS), rng.choice(USERS), rng.randrange(oldest))
         dropped += pair.sides[0].dropped
+        too_old += len(pair.too_old)
     assert dropped > 100
+    assert bool(too_old) is told
 
 
 def roster_of(**entries: Entry) -> Roster:
@@ -144,8 +211,8 @@ GONE = Entry(False, 50, "evt_5", email="a@example.com", name="A")
 
 def test_a_dropped_tombstone_still_outranks_what_is_older_and_no_newer_fact() -> None:
     roster = roster_of(u=GONE)
-    kept = tidy(roster, Kept(), RULES, 50 + LIFETIME, read_at=51)
-    assert (roster.get("u"), kept.horizon, kept.at) == (None, (50, "evt_5"), 50 + LIFETIME)
+    kept = tidy(roster, Kept(), RULES, 50 + LIFETIME + GRACE, read_at=51)
+    assert (roster.get("u"), kept.horizon, kept.at) == (None, (50, "evt_5"), 50 + LIFETIME + GRACE)
     later = Roster(roster.counts(), {}, horizon=kept.horizon)
     for at, ident in ((49, "evt_9"), (50, "evt_5"), (50, "evt_4")):
         assert not apply_user(later, UserFact("u", Membership.ADDED, at, ident))
@@ -157,10 +224,10 @@ def test_a_dropped_tombstone_still_outranks_what_is_older_and_no_newer_fact() ->
 @pytest.mark.parametrize(
     ("entry", "now", "read_at", "old_news_at"),
     [
-        (GONE, 49 + LIFETIME, 55, 0),
-        (GONE, 50 + LIFETIME, None, 0),
-        (GONE, 50 + LIFETIME, 50, 0),
-        (GONE, 50 + LIFETIME, 55, 51),
+        (GONE, 49 + LIFETIME + GRACE, 55, 0),
+        (GONE, 50 + LIFETIME + GRACE, None, 0),
+        (GONE, 50 + LIFETIME + GRACE, 50, 0),
+        (GONE, 50 + LIFETIME + GRACE, 55, 51 + GRACE),
         (replace(GONE, seat=Seat.REMOVED, seat_at=40), 500, 499, 0),
         (replace(GONE, seat=Seat.ACTIVE, seat_at=40), 500, 499, 0),
         (replace(GONE, said=True), 500, 499, 0),
@@ -176,13 +243,63 @@ def test_a_tombstone_that_may_still_be_needed_stays(
     assert kept.horizon == NEVER
 
 
-def test_a_host_app_that_tells_of_its_past_keeps_every_tombstone_for_a_lifetime() -> None:
-    def said(at: int) -> UserFact:
-        return UserFact("u", Membership.ADDED, at, "evt_1")
+def said(at: int) -> UserFact:
+    return UserFact("u", Membership.ADDED, at, "evt_1")
 
-    assert hear(Kept(), [said(90), said(95)], RULES, 100).old_news_at == 100
-    assert hear(Kept(), [said(91)], RULES, 100).old_news_at == 0
-    assert hear(Kept(old_news_at=7), [], RULES, 100).old_news_at == 7
+
+def test_a_host_app_that_tells_of_its_past_keeps_every_tombstone_for_a_lifetime() -> None:
+    watched = Kept(at=7, old_news_at=7)
+    assert hear(watched, [said(90), said(95)], RULES, 100).old_news_at == 100
+    assert hear(watched, [RosterFact((), 90, "ros_1")], RULES, 100).old_news_at == 100
+    assert hear(watched, [said(91), RosterFact((), 91, "ros_1")], RULES, 100) == watched
+    assert hear(watched, [], RULES, 100) == watched
+
+
+def test_nothing_is_known_of_the_time_before_a_tenant_was_watched() -> None:
+    assert hear(Kept(), [], RULES, 100).old_news_at == 100, "another release may have had it before"
+    assert hear(Kept(at=7), [], FOR_GOOD, 100).old_news_at == 100, "and with no lifetime nobody minds ages"
+
+
+def folded(*facts: UserFact | RosterFact, horizon: Key, **entries: Entry) -> list[object]:
+    roster = Roster(count(entries), dict(entries), horizon=horizon)
+    notes = fold(Tenant("t", look=Look(1, Summary(0, 9, False, 0))), roster, facts, 100).notes
+    return [note.data for note in notes if note.kind is NoteKind.TOO_OLD]
+
+
+def test_a_fact_that_counts_for_nothing_because_of_the_horizon_is_told() -> None:
+    old, horizon = said(40), (50, "evt_5")
+    assert folded(old, horizon=horizon) == [{"count": 1, "events": [["+", "u", 40, "evt_1"]]}]
+    assert folded(said(60), horizon=horizon) == []
+    assert folded(old, horizon=NEVER) == []
+    assert folded(old, horizon=horizon, u=replace(GONE, at=30)) == [], "it counts: a word of the host app is on record"
+    assert folded(old, horizon=horizon, u=replace(GONE, at=45)) == [], "a newer word is"
+
+
+def test_a_row_of_crovvers_that_comes_after_does_not_hide_that_a_newer_word_may_have_been_dropped() -> None:
+    roster = Roster(floor=(30, "ros_1"), horizon=(50, "evt_5"))
+    apply_allocation(roster, Allocation("u", True, 60))
+    assert not apply_user(roster, said(40))
+    assert roster.is_behind_horizon("u", (40, "evt_1"))
+    apply_absence(roster, frozenset())
+    assert roster.get("u") is None
+    apply_allocation(roster, Allocation("u", True, 20))
+    entry = roster.get("u")
+    assert entry is not None
+    assert entry.standing is Standing.ORPHANED, "a list of the host app is newer, and did not name the user"
+
+
+def test_a_list_that_is_too_old_to_seat_somebody_tells_so() -> None:
+    named = (RosterUser("known"), RosterUser("u"))
+    assert folded(RosterFact(named, 40, "ros_1"), horizon=(50, "evt_5"), known=replace(GONE, at=30)) == [
+        {"count": 1, "events": [["+", "u", 40, "ros_1"]]}
+    ]
+
+
+def test_what_is_told_of_facts_too_old_is_bounded() -> None:
+    facts = [UserFact(f"u{number}", Membership.ADDED, 40, "evt_1") for number in range(1000)]
+    [data] = folded(*facts, horizon=(50, "evt_5"))
+    assert isinstance(data, dict)
+    assert (data["count"], len(data["events"])) == (1000, 200)
 
 
 def test_personal_data_goes_with_its_lifetime_unless_the_user_needs_a_seat() -> None:

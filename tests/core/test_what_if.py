@@ -1,5 +1,6 @@
 """A tenant's past, played again: under the same policy it comes out as it was, under others as arithmetic says."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -103,6 +104,7 @@ def test_a_bigger_block_is_what_arithmetic_says() -> None:
     assert found.other.seats_short == 3 * 600 * SECOND + 600 * SECOND
 
 
+EXAMPLES = int(os.environ.get("WHAT_IF_EXAMPLES", "40"))
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
@@ -161,7 +163,7 @@ def perform(world: World, steps: list[tuple[str, int, int]]) -> None:
         world.wait(seconds + 0.123456)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(POLICIES, st.booleans(), st.booleans(), STEPS)
 def test_whatever_happened_is_what_its_replay_gives(
     policy: Policy, key: bool, invoices: bool, steps: list[tuple[str, int, int]]

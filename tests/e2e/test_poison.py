@@ -10,6 +10,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from tests.e2e.crovver import Crovver
 from tests.e2e.deployment import OPERATOR, Deployment, eventually
+from worker.actors.broker import make_broker
 from worker.embedded import EmbeddedServer
 
 QUEUE = "seats:seat-events"
@@ -120,6 +121,29 @@ def test_poison_becomes_dead_letters_and_its_siblings_are_handled_promptly(
     for said in (json.dumps(dead), deployment.log("worker").read_text()):
         assert "ada@" not in said
         assert NAME not in said
+
+
+def test_poison_whose_body_was_written_anew_meanwhile_is_set_aside_all_the_same(valkey: EmbeddedServer) -> None:
+    namespace, encoder = "rewritten", dramatiq.get_encoder()
+    broker = make_broker(valkey.url, namespace)
+    broker.declare_queue("seat-events")
+    key = f"{namespace}:seat-events"
+    bodies = {"first": changed(options={"redis_message_id": "first"}), "bad": b"\x00", "last": changed()}
+    for ident, body in bodies.items():
+        broker.client.hset(f"{key}.msgs", ident, body)
+        broker.client.rpush(key, ident)
+    consumer = broker.consume("seat-events", prefetch=3, timeout=100)
+    first = next(consumer)
+    assert first is not None
+    assert first.options["redis_message_id"] == "first"
+    broker.client.hset(f"{key}.msgs", "bad", b"{}")
+    last = next(consumer)
+    assert last is not None
+    assert last.options["redis_message_id"] == "?"
+    assert broker.client.hkeys(f"{key}.XQ.msgs") == [b"bad"]
+    assert set(broker.client.smembers(f"{namespace}:__acks__.{broker.broker_id}.seat-events")) == {b"first", b"last"}
+    broker.close()
+    dramatiq.set_encoder(encoder)
 
 
 def test_requeued_once_it_can_be_handled_it_is_and_discarded_it_is_gone(

@@ -209,17 +209,192 @@ def test_a_channel_is_told_how_much_the_log_has_dropped(play: Play) -> None:
     play(scenario)
 
 
-def test_a_new_channel_starts_with_the_latest_news_and_so_does_one_with_another_severity(play: Play) -> None:
+def test_a_new_channel_starts_with_the_latest_news(play: Play) -> None:
     async def scenario(store: Store) -> None:
         await store.post_alerts("acme", [alert(number, INFO) for number in range(1, 1102)])
         await store.post_alerts("acme", [alert(2000)])
         assert (await store.peek_channel("new", INFO)).pending == 1000
         assert await take(store, "narrow", WARNING) == [2000]
-        assert (await store.peek_channel("narrow", INFO)).pending == 1000
-        (narrow, new) = await store.channels()
-        assert (narrow.least, new.least) == (INFO, INFO)
 
     play(scenario)
+
+
+def test_a_channel_that_hears_of_another_severity_goes_on_where_it_stands(play: Play) -> None:
+    async def scenario(store: Store) -> None:
+        await store.post_alerts("acme", [alert(1, INFO), alert(2), alert(3, INFO)])
+        assert await take(store, "narrow", WARNING) == [2]
+        assert await take(store, "narrow", INFO) == [3]
+        await store.post_alerts("acme", [alert(4, CRITICAL), alert(5, INFO), alert(6)])
+        for least, pending in ((CRITICAL, 1), (INFO, 3), (WARNING, 2), (INFO, 3)):
+            peek = await store.peek_channel("narrow", least)
+            assert peek.pending == pending
+            assert peek.critical_at is not None
+        assert await take(store, "narrow", CRITICAL) == [4]
+        assert await take(store, "narrow", INFO) == [5, 6]
+        assert [(state.least, state.pending, state.dropped) for state in await store.channels()] == [(INFO, 0, 0)]
+
+    play(scenario)
+
+
+def test_two_schedulers_with_another_severity_for_one_channel_tell_nothing_twice(play: Play) -> None:
+    """As while a deployment is being replaced by one with other settings."""
+
+    async def scenario(store: Store) -> None:
+        told: list[int] = []
+        for number in range(1, 13):
+            await store.post_alerts("acme", [alert(number, CRITICAL if number % 3 else INFO)])
+            for least in (INFO, WARNING, INFO, CRITICAL):
+                delivery = await claim(store, "shared", least)
+                if delivery is not None:
+                    # The other scheduler asks while this is being sent.
+                    await store.peek_channel("shared", CRITICAL if least is INFO else INFO)
+                    assert await store.delivered("shared", delivery)
+                    assert delivery.dropped == 0
+                    told += serials(delivery.alerts)
+        assert told == list(range(1, 13))
+
+    play(scenario)
+
+
+def test_a_channel_that_nobody_asks_about_any_more_is_not_listed_and_still_knows_where_it_stood(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(store: Store) -> None:
+        await store.post_alerts("acme", [alert(1)])
+        delivery = await claim(store, "wrong-url")
+        assert delivery is not None
+        await store.failed("wrong-url", delivery, OVER_AT_ONCE, "no connection")
+        await asyncio.sleep(0.01)
+        await store.peek_channel("right-url", INFO)
+        assert [state.name for state in await store.channels()] == ["right-url", "wrong-url"]
+        for module in (redis_alerts, memory_alerts):
+            monkeypatch.setattr(module, "CONFIGURED_WITHIN", 0 if isinstance(store, MemoryStore) else 5_000)
+        # The memory store's clock goes on by one at each look.
+        await asyncio.sleep(0.01)
+        assert await store.channels() == []
+        await store.post_alerts("acme", [alert(2)])
+        assert await take(store, "wrong-url") == [1, 2]
+
+    play(scenario)
+
+
+def test_the_alerts_of_a_forgotten_tenant_are_neither_pending_nor_dropped(play: Play) -> None:
+    async def forget(store: Store) -> None:
+        if isinstance(store, RedisStore):
+            await store._forget_alerts("gone")
+        elif isinstance(store, MemoryStore):
+            store._forget_alerts("gone")
+
+    async def scenario(store: Store) -> None:
+        for name, least in (("all", INFO), ("some", WARNING), ("few", CRITICAL)):
+            await store.peek_channel(name, least)
+        await store.post_alerts("gone", [alert(number, CRITICAL, "gone") for number in range(1, 4)])
+        await forget(store)
+        for name, least in (("all", INFO), ("some", WARNING), ("few", CRITICAL)):
+            peek = await store.peek_channel(name, least)
+            assert (peek.pending, peek.first_at, peek.critical_at) == (0, None, None)
+            assert await store.claim_channel(name, peek.cursor, MINUTE) is None
+        assert [(state.pending, state.waiting_since) for state in await store.channels()] == [(0, None)] * 3
+        await store.post_alerts("acme", [alert(1)])
+        await store.post_alerts("gone", [alert(4, INFO, "gone")])
+        await store.post_alerts("acme", [alert(2, CRITICAL)])
+        await forget(store)
+        assert {state.name: state.pending for state in await store.channels()} == {"all": 2, "some": 2, "few": 1}
+        for name, least, told in (("all", INFO, [1, 2]), ("some", WARNING, [1, 2]), ("few", CRITICAL, [2])):
+            delivery = await claim(store, name, least)
+            assert delivery is not None
+            assert (serials(delivery.alerts), delivery.dropped) == (told, 0)
+            assert await store.delivered(name, delivery)
+        assert {state.dropped for state in await store.channels()} == {0}
+
+    play(scenario)
+
+
+def test_what_is_dropped_is_counted_without_what_was_erased(play: Play) -> None:
+    async def scenario(store: Store) -> None:
+        limit_the_log(store, 5)
+        await store.peek_channel("all", INFO)
+        await store.post_alerts("gone", [alert(1, tenant="gone"), alert(2, tenant="gone")])
+        if isinstance(store, RedisStore):
+            await store._forget_alerts("gone")
+        elif isinstance(store, MemoryStore):
+            store._forget_alerts("gone")
+        await store.post_alerts("acme", [alert(number) for number in range(1, 9)])
+        delivery = await claim(store, "all")
+        assert delivery is not None
+        assert (serials(delivery.alerts), delivery.dropped) == ([4, 5, 6, 7, 8], 3)
+
+    play(scenario)
+
+
+def test_a_message_that_could_not_take_all_says_that_there_is_more(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (redis_alerts, memory_alerts):
+        monkeypatch.setattr(module, "TOLD_AT_ONCE", 3)
+
+    async def scenario(store: Store) -> None:
+        await store.post_alerts("acme", [alert(number) for number in range(1, 8)])
+        assert not (await store.peek_channel("all", INFO)).more
+        told = []
+        for more in (True, True, False):
+            told.append(await take(store, "all"))
+            assert (await store.peek_channel("all", INFO)).more is more
+        assert told == [[1, 2, 3], [4, 5, 6], [7]]
+
+    play(scenario)
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up(play: Play) -> None:
+    """What was written an hour ahead of now stands for nothing."""
+
+    async def scenario(store: Store) -> None:
+        await store.post_alerts("acme", [alert(1)])
+        sent = await claim(store, "all")
+        assert sent is not None
+        assert await store.delivered("all", sent)
+        await store.post_alerts("acme", [alert(2, CRITICAL)])
+        failed = await claim(store, "all")
+        assert failed is not None
+        assert await store.failed("all", failed, MINUTE, "no connection")
+        assert await claim(store, "all") is None
+        await set_back(store, "all")
+        peek = await store.peek_channel("all", INFO)
+        assert (peek.first_at, peek.critical_at, peek.sent_at, peek.retry_at) == (0, 0, 0, 0)
+        assert await claim(store, "all") is not None
+        assert await claim(store, "all") is None
+        await set_back(store, "all")
+        assert (await store.peek_channel("all", INFO)).leased_until == 0
+        again = await claim(store, "all")
+        assert again is not None
+        assert serials(again.alerts) == [2]
+
+    play(scenario)
+
+
+async def set_back(store: Store, channel: str) -> None:
+    """Set a store's clock back by an hour, or where that is a server's, what it has written ahead."""
+    if isinstance(store, MemoryStore):
+        clock = store.clock
+        store.clock = lambda: clock() - 60 * MINUTE
+        return
+    assert isinstance(store, RedisStore)
+    key = store.keys.alerts(f"channel:{channel}")
+    for field in ("sent_at", "retry_at", "until"):
+        at = await store.scripts.run(command("HGET", key, field))
+        if at is not None:
+            await store.scripts.run(command("HSET", key, field, int(at) + 60 * MINUTE))
+    for severity in Severity:
+        log = store.keys.alerts(f"log:{severity.value}")
+        for ident, fields in await store.scripts.run(command("XRANGE", log, "-", "+")):
+            pairs = (
+                list(fields.items()) if isinstance(fields, dict) else list(zip(fields[::2], fields[1::2], strict=True))
+            )
+            ahead = [
+                item for name, value in pairs for item in (name, int(value) + 60 * MINUTE if name == b"at" else value)
+            ]
+            await store.scripts.run(command("XDEL", log, ident))
+            await store.scripts.run(command("XADD", f"{log}:ahead", ident, *ahead))
+        if await store.scripts.run(command("EXISTS", f"{log}:ahead")):
+            await store.scripts.run(command("RENAME", f"{log}:ahead", log))
 
 
 def test_what_is_no_news_any_more_is_not_told_to_a_new_channel(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:

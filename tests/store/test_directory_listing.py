@@ -12,6 +12,8 @@ from worker.core.tenant import Status, Tenant
 from worker.core.times import HOUR, SECOND
 from worker.core.upgrade import State
 from worker.store.interface import Commit, Order, Store, TenantPage, Wake
+from worker.store.redis_store import RedisStore
+from worker.store.scripts import command
 
 
 async def put(store: Store, tenant: str, status: Status = Status.OK, fullness: float | None = None) -> None:
@@ -170,5 +172,44 @@ def test_decisions_are_picked_out_of_the_journal_oldest_first(play: Play) -> Non
         assert found[0]["at"] == 7 * SECOND
         assert [note["needed"] for note in await store.decisions("a", 2)] == [6]
         assert await store.decisions("nobody", 1000) == []
+
+    play(scenario)
+
+
+def test_what_a_release_without_times_has_listed_gets_them_with_the_next_pass(play: Play) -> None:
+    async def scenario(store: Store) -> None:
+        open_one = replace(an_upgrade("upg_1", State.UNKNOWN), created_at=1)
+        closed = replace(an_upgrade("upg_2", State.EXPIRED), created_at=1)
+        await store.finish(Wake("t", ""), 1, Status.UPGRADING, [open_one, closed])
+        if isinstance(store, RedisStore):
+            for name in ("since", "since:upgrading", "fullness", "fullness:upgrading", "moved:unknown"):
+                await store.scripts.run(command("DEL", store.keys.index(name)))
+            assert (await store.stuck({State.UNKNOWN: 0}, 9)).total == 0
+        for _ in range(2):
+            await store.finish(Wake("t", ""), 1, Status.UPGRADING, [open_one, closed])
+        await asyncio.sleep(0.002)
+        assert [row.upgrade for row in (await store.stuck(dict.fromkeys(State, 0), 9)).rows] == ["upg_1"]
+        for status in (None, Status.UPGRADING):
+            assert names(await page(store, Order.CHANGED, status=status)) == ["t"]
+        first = (await page(store, Order.CHANGED)).rows[0].since
+        await store.finish(Wake("t", ""), 1, Status.UPGRADING, [open_one])
+        assert (await page(store, Order.CHANGED)).rows[0].since == first, "the time of the change, not of the pass"
+        await store.finish(Wake("t", ""), 1, Status.OK, [open_one])
+        assert (await page(store, Order.CHANGED)).rows[0].since > first
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("play", ["valkey", "redis", "cluster"], indirect=True)
+def test_an_upgrade_that_a_release_without_times_moved_on_is_not_stuck_where_it_was(play: Play) -> None:
+    async def scenario(store: Store) -> None:
+        await store.finish(Wake("t", ""), 1, Status.OK, [an_upgrade("upg_1", State.UNKNOWN)])
+        assert isinstance(store, RedisStore)
+        await asyncio.sleep(0.002)
+        assert (await store.stuck({State.UNKNOWN: 0}, 9)).total == 1
+        await store.scripts.run(command("HSET", store.keys.index("states"), "upg_1", "paid"))
+        for _ in range(2):
+            found = await store.stuck({State.UNKNOWN: 0}, 9)
+            assert (found.total, found.rows) == (0, ())
 
     play(scenario)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,7 @@ from worker.core.journal import Note, NoteKind
 from worker.core.roster import Counts, Entry, Seat, Standing
 from worker.core.tenant import Status, Tenant
 from worker.core.upgrade import State, Upgrade
+from worker.store.codec import encode_fact
 from worker.store.errors import InboxFull
 from worker.store.interface import Commit, Store, Wake
 from worker.store.redis_store import RedisStore
@@ -73,6 +75,18 @@ def test_facts_come_back_as_they_went_in_and_in_order(play: Play) -> None:
         loaded = await store.load("t")
         assert list(loaded.facts) == FACTS
         assert (loaded.read, loaded.pending, loaded.unreadable) == (len(FACTS), len(FACTS), ())
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("play", ["valkey", "redis", "cluster"], indirect=True)
+def test_an_inbox_holds_facts_as_the_first_release_wrote_them(play: Play) -> None:
+    async def scenario(store: Store) -> None:
+        assert isinstance(store, RedisStore)
+        await store.append({"t": FACTS}, trace="00-4bf9-00f0-01")
+        written = await store.scripts.run(command("LRANGE", store.keys.inbox("t"), 0, -1))
+        assert written == [encode_fact(fact) for fact in FACTS]
+        assert all(re.match(rb"u\[|[A-Za-z]+Fact \{", item) for item in written)
 
     play(scenario)
 

@@ -42,6 +42,22 @@ def test_every_rule_says_how_bad_it_is_and_what_to_do() -> None:
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
+def test_one_refused_key_does_not_wake_anybody() -> None:
+    """The alert fires only where it goes on: what is counted is out of the window by then."""
+    (rule,) = [rule for rule in rules() if rule["alert"] == "SeatsCrovverKeyNotAccepted"]
+    window = re.search(r"\[(\d+)m\]", rule["expr"])
+    assert window is not None
+    assert int(window[1]) <= int(rule["for"].removesuffix("m"))
+
+
+def test_alerts_that_wait_without_a_failure_are_told_of() -> None:
+    (rule,) = [rule for rule in rules() if rule["alert"] == "SeatsAlertsWait"]
+    assert [one.metric for one in selectors(rule["expr"])] == [
+        "seats_alerts_oldest_pending_seconds",
+        "seats_alert_channel_failing_seconds",
+    ]
+
+
 def test_every_expression_stands_several_web_processes_that_serve_the_same_sums() -> None:
     for expression in [*(rule["expr"] for rule in rules()), *dashboard_expressions()]:
         if expression.startswith(("absent(", "label_values(")):

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from worker.core.times import DAY
 from worker.settings import AlertSeverity, ConfigError, CrovverKey, Rate, Settings, shipped_config
+from worker.settings.derive import policy_of
 
 CONTRACT_DEFAULTS = {
     "redis_url": None,
@@ -53,7 +55,7 @@ CONTRACT_DEFAULTS = {
     "stripe_base_url": "https://api.stripe.com",
     "full_look_every": timedelta(hours=6),
     "journal_for": timedelta(days=90),
-    "tombstones_for": timedelta(days=90),
+    "tombstones_for": None,
     "personal_data_for": timedelta(days=30),
     "journal_length": 1000,
     "host": "127.0.0.1",
@@ -170,10 +172,21 @@ def test_durations(text: str, length: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("settle_seconds", "2h"), ("sweep_every", "500ms"), ("ambiguous_hold", "8d")]
+    ("name", "text", "bounds"),
+    [
+        ("settle_seconds", "2h", "0 seconds to 3,600 seconds"),
+        ("sweep_every", "500ms", "1 second to 7 days"),
+        ("ambiguous_hold", "8d", "1 second to 7 days"),
+        ("tombstones_for", "30d", "31 days to 3,650 days"),
+    ],
 )
-def test_durations_are_bounded(name: str, text: str) -> None:
-    assert "seconds long" in refusal({f"SEATS_{name.upper()}": text}).problem
+def test_durations_are_bounded(name: str, text: str, bounds: str) -> None:
+    assert f"must be {bounds} long" in refusal({f"SEATS_{name.upper()}": text}).problem
+
+
+def test_tombstones_are_kept_for_good_unless_they_are_given_a_lifetime() -> None:
+    assert policy_of(load()).retention.tombstones is None
+    assert policy_of(load(tombstones_for="31d")).retention.tombstones == 31 * DAY
 
 
 @pytest.mark.parametrize("text", ["soon", "5x", "m", "1m1h", "1m1m", "-5m", "1e3", "15 m", "1h,5m", "9" * 50, "nan"])
@@ -211,6 +224,17 @@ def test_alert_channels_say_the_least_severity_they_get_and_may_hold_commas() ->
         (AlertSeverity.WARNING, "slack://x/y"),
         (AlertSeverity.CRITICAL, "json://h"),
     ]
+
+
+@pytest.mark.parametrize("text", ["warning=slack://hunter2", "slack://x/y,critical=json://hunter2"])
+def test_a_channel_for_links_gets_every_alert(text: str) -> None:
+    urls = load(alert_link_urls="slack://x/y,json://h").alert_link_urls
+    assert [one.least for one in urls] == [AlertSeverity.INFO, AlertSeverity.INFO]
+    error = refusal({"SEATS_ALERT_LINK_URLS": text})
+    assert error.setting == "SEATS_ALERT_LINK_URLS"
+    assert "without warning= or critical=" in str(error)
+    assert "remove the prefix" in error.remedy
+    assert "hunter2" not in str(error)
 
 
 @pytest.mark.parametrize("text", ["slack", "urgent=slack://x", "warning=", "slack://a b"])

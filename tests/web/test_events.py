@@ -8,7 +8,9 @@ import pytest
 from tests.web.conftest import Open
 from tests.web.site import INGEST_AUTH, MICROS, OTHER_INGEST, Site, an_event
 from worker.core.facts import Membership, UserFact
-from worker.core.times import format_instant
+from worker.core.policy import Policy
+from worker.core.retention import Retention
+from worker.core.times import DAY, format_instant
 from worker.store.errors import StoreUnavailable
 
 BATCH = "application/cloudevents-batch+json"
@@ -74,6 +76,29 @@ def test_a_bad_event_refuses_the_whole_batch_naming_every_index_and_field(site: 
     assert {"type", "title", "status", "detail", "errors"} <= answer.json().keys()
     assert all(error["reason"] for error in answer.json()["errors"])
     assert site.inbox("acme") == []
+
+
+def test_a_time_of_long_ago_is_taken(site: Site) -> None:
+    assert site.publish(an_event(time="1999-05-01T10:00:00Z")).status_code == 202
+
+
+def test_where_tombstones_have_a_lifetime_an_older_time_is_refused_with_the_remedy(open_site: Open) -> None:
+    site = open_site(policy=Policy(retention=Retention(tombstones=90 * DAY)))
+    oldest = MICROS - 90 * DAY
+    events = [
+        an_event(id="e0", time=format_instant(oldest)),
+        an_event(id="e1", time=format_instant(oldest - 1000)),
+        an_event(id="e2", time=None),
+    ]
+    answer = site.publish(events)
+    assert errors(answer) == [(1, "time")]
+    reason = answer.json()["errors"][0]["reason"]
+    assert "90 days" in reason
+    assert "SEATS_TOMBSTONES_FOR" in reason
+    assert "leave it out" in reason
+    assert site.inbox("acme") == []
+    assert errors(site.publish(events[1], ONE)) == [(0, "time")]
+    assert site.publish([events[0], events[2]]).status_code == 202
 
 
 def test_a_single_bad_event_has_the_index_zero(site: Site) -> None:

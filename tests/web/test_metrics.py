@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from tests.monitoring import Sample, families, scraped
 from tests.web.site import Site, an_event, an_upgrade, crovver_headers, stripe_event, stripe_headers
 from worker.core.alerts import Alert, AlertKind, Phase, Severity
+from worker.core.facts import PaymentEvent, PaymentFact
 from worker.core.tenant import Status, Tenant
 from worker.core.upgrade import State
 from worker.metrics import Meters
@@ -123,12 +124,28 @@ def test_alert_channels_tell_what_waits_and_for_how_long_they_have_failed(site: 
         delivery = await store.claim_channel("slack-3fa1", 0, 1_000_000)
         assert delivery is not None
         await store.failed("slack-3fa1", delivery, 1_000_000, "no connection")
+        told = await store.claim_channel("mailto-77ab", 0, 1_000_000)
+        assert told is not None
+        await store.delivered("mailto-77ab", told)
 
     site.do(work)
     samples = scrape(site)
     assert value(samples, "seats_alerts_pending", channel="slack-3fa1") == 1
     assert 0 < value(samples, "seats_alert_channel_failing_seconds", channel="slack-3fa1") < 30
     assert value(samples, "seats_alert_channel_failing_seconds", channel="mailto-77ab") == 0
+    assert 0 < value(samples, "seats_alerts_oldest_pending_seconds", channel="slack-3fa1") < 30
+    assert value(samples, "seats_alerts_oldest_pending_seconds", channel="mailto-77ab") == 0
+
+
+def test_only_payments_that_brought_money_count_as_unmatched(site: Site) -> None:
+    async def work(store: Store) -> None:
+        for number, (event, status) in enumerate(
+            [(PaymentEvent.COMPLETED, "paid"), (PaymentEvent.COMPLETED, "unpaid"), (PaymentEvent.EXPIRED, "unpaid")]
+        ):
+            await store.park(PaymentFact(event, f"cs_{number}", 1, f"evt_{number}", status, False, None, ()))
+
+    site.do(work)
+    assert value(scrape(site), "seats_unmatched_payments") == 1
 
 
 def test_without_the_state_there_is_nothing_true_to_tell(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

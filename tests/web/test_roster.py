@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.web.conftest import Open
 from tests.web.site import INGEST_AUTH, MICROS, Site, an_event, looked, seat
 from worker.core.facts import RosterFact, RosterUser
+from worker.core.policy import Policy
+from worker.core.retention import Retention
 from worker.core.tenant import Tenant
-from worker.core.times import format_instant
+from worker.core.times import DAY, format_instant
 
 
 def put(site: Site, content: object, tenant: str = "acme", query: str = "", **headers: str) -> Any:
@@ -120,6 +123,18 @@ def test_users_whose_events_are_not_folded_in_yet_count_too(site: Site) -> None:
 def test_a_roster_older_than_what_is_known_removes_nobody_and_is_taken(site: Site) -> None:
     site.put_tenant(Tenant("acme", floor=(MICROS, "ros_1")), {f"user_{at}": seat() for at in range(20)})
     assert put(site, {**users("user_1"), "asOf": "2026-05-01T10:00:00Z"}).status_code == 202
+
+
+def test_where_tombstones_have_a_lifetime_an_older_roster_is_refused(open_site: Open) -> None:
+    site = open_site(policy=Policy(retention=Retention(tombstones=90 * DAY)))
+    oldest = MICROS - 90 * DAY
+    answer = put(site, {**users("user_1"), "asOf": format_instant(oldest - 1000)})
+    assert answer.status_code == 400
+    [error] = answer.json()["errors"]
+    assert (error["index"], error["field"]) == (None, "asOf")
+    assert "SEATS_TOMBSTONES_FOR" in error["reason"]
+    assert site.inbox("acme") == []
+    assert put(site, {**users("user_1"), "asOf": format_instant(oldest)}).status_code == 202
 
 
 @pytest.mark.parametrize("force", ["maybe", ""])

@@ -10,7 +10,7 @@ from typing import Protocol
 import redis
 import structlog
 
-from worker.actors.broker import Broker, alerts_message
+from worker.actors.broker import ALERTS, Broker, alerts_message
 from worker.alerts.fleet import fleet_conditions
 from worker.alerts.lines import log_alerts
 from worker.alerts.routing import Route
@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 1.0
 ASK_AGAIN_AFTER = 10.0
 """Seconds until a channel whose message may have been lost in the queue is woken once more."""
+
+MOST_QUEUED = 64
+"""Messages that may wait in the queue. Beyond that no worker takes them, and more would be of no use to anybody: each
+stands for whatever waits for its channel."""
 
 WATCH_EVERY = 10.0
 PAYMENTS_AT_ONCE = 1_000
@@ -54,6 +58,8 @@ async def wake_channels(
                 cursor, retry_at, at = woken.get(route.name, (-1, -1, 0.0))
                 lost = time.monotonic() - at > ASK_AGAIN_AFTER
                 if (cursor, retry_at) != (peek.cursor, peek.retry_at) or lost:
+                    if await asyncio.to_thread(broker.queued, ALERTS) >= MOST_QUEUED:
+                        continue
                     await asyncio.to_thread(broker.enqueue, alerts_message(route.name, peek.cursor))
                     woken[route.name] = (peek.cursor, peek.retry_at, time.monotonic())
         except (StoreError, redis.RedisError) as error:
@@ -93,9 +99,8 @@ async def look_at_fleet(store: Store, dead_letters: DeadLetterCount) -> None:
 def _is_due(peek: ChannelPeek, gather: int) -> bool:
     if peek.first_at is None:
         return False
-    waiting = Waiting(
-        peek.first_at, peek.critical_at, peek.pending >= TOLD_AT_ONCE, peek.sent_at, peek.retry_at, peek.leased_until
-    )
+    full = peek.more or peek.pending > TOLD_AT_ONCE
+    waiting = Waiting(peek.first_at, peek.critical_at, full, peek.sent_at, peek.retry_at, peek.leased_until)
     return due_at(waiting, gather) <= peek.now
 
 

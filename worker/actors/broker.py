@@ -69,7 +69,10 @@ class Consumer(_RedisConsumer):
                 raise as_connection_closed(error) from None
 
     def _set_aside(self, data: bytes) -> None:
-        """Make a dead letter of a message that can't be decoded, and so does not tell its own id."""
+        """Make a dead letter of a message that can't be decoded, and so does not tell its own id.
+
+        It is known by its body, or, where somebody has written that anew since, by the new one that is no better.
+        """
         log.error("a message can't be decoded and becomes a dead letter", queue=self.queue_name, bytes=len(data))
         namespace, client = self.broker.namespace, self.broker.client
         try:
@@ -77,9 +80,8 @@ class Consumer(_RedisConsumer):
             held = sorted(client.smembers(f"{namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"))
             known = client.hmget(f"{namespace}:{self.queue_name}.msgs", held) if held else []
             for ident, body in zip(held, known, strict=True):
-                if body == data:
+                if body == data or (body is not None and not _is_message(body)):
                     self.broker.do_nack(self.queue_name, ident)
-                    return
         except redis.RedisError as error:
             raise as_connection_closed(error) from None
 
@@ -102,6 +104,14 @@ class Consumer(_RedisConsumer):
             raise as_connection_closed(error) from None
 
 
+def _is_message(data: bytes) -> bool:
+    try:
+        dramatiq.Message.decode(data)
+    except DecodeError:
+        return False
+    return True
+
+
 def as_connection_closed(error: redis.RedisError) -> Exception:
     """The error as one that dramatiq recovers from, unless waiting would not mend it."""
     passing = not isinstance(error, redis.ResponseError) or is_passing(error)
@@ -122,6 +132,16 @@ class Broker(RedisBroker):
         that it does know are handled twice then, which does no harm.
         """
         self.broker_id = str(uuid4())
+
+    def queued(self, queue: str) -> int:
+        """How many messages wait in a queue.
+
+        Raises:
+            redis.RedisError: the server can't be used.
+        """
+        length = self.client.llen(f"{self.namespace}:{queue}")
+        assert isinstance(length, int)
+        return length
 
 
 class DeadLetters(Middleware):

@@ -84,7 +84,7 @@ async def _wake_due(store: Store, broker: Broker, stop: asyncio.Event, *, elsewh
             if not told:
                 await asyncio.to_thread(_tell_where_the_state_is, broker, elsewhere=elsewhere)
                 told = True
-            queued = await asyncio.to_thread(_queued, broker)
+            queued = await asyncio.to_thread(broker.queued, RECONCILE)
             if queued >= MOST_QUEUED:
                 await asyncio.sleep(0.05)
                 continue
@@ -126,12 +126,6 @@ def _tell_where_the_state_is(broker: Broker, *, elsewhere: bool) -> None:
         broker.client.set(key, "1")
     else:
         broker.client.delete(key)
-
-
-def _queued(broker: Broker) -> int:
-    length = broker.client.llen(f"{broker.namespace}:{RECONCILE}")
-    assert isinstance(length, int)
-    return length
 
 
 def _enqueue(broker: Broker, wakes: tuple[Wake, ...]) -> None:

@@ -5,16 +5,19 @@ options steer it, ends the thread that meets it: the messages that were fetched 
 process ends and meets it again.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from dramatiq import JSONEncoder
-from dramatiq.common import q_name
+from dramatiq.common import current_millis, q_name
 from dramatiq.errors import DecodeError
 
-_KINDS = {
+_KINDS: Final = {
     "queue_name": str, "actor_name": str, "args": list, "kwargs": dict, "options": dict, "message_id": str,
-    "message_timestamp": int,
+    "message_timestamp": int | float,
 }  # fmt: skip
+
+_LAST_MILLISECOND: Final = 253_402_300_799_999
+"""Of the year 9999: later than this is no date."""
 
 
 class StrictEncoder(JSONEncoder):
@@ -39,12 +42,16 @@ def _problem(fields: object) -> str | None:
     wrong = next((name for name, kind in _KINDS.items() if not isinstance(fields[name], kind)), None)
     if wrong is not None:
         return f"the field {wrong} is of another kind"
+    sent_at = fields["message_timestamp"]
+    if isinstance(sent_at, bool) or not 0 <= sent_at <= _LAST_MILLISECOND:
+        return "the field message_timestamp is no time"
     options, queue = fields["options"], fields["queue_name"]
     if not isinstance(options.get("redis_message_id"), str):
         return "the option redis_message_id is missing: it could not be acknowledged"
     if "throws" in options:
         return "the option throws can't come with a message"
-    if "eta" in options and q_name(queue) == queue:
+    eta = options.get("eta")
+    if isinstance(eta, int | float) and q_name(queue) == queue and not eta <= current_millis():
         # It would take the place of others in memory until then. Messages that are put off come over another queue.
-        return "the option eta on a queue whose messages are due"
+        return "the option eta is in the future, on a queue whose messages are due"
     return None

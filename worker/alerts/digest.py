@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from worker.alerts.fold import Folded, Told, fold
 from worker.alerts.places import Places
-from worker.alerts.texts import Text, Texts
-from worker.alerts.values import moment, one_line, placeholders, values_of
+from worker.alerts.texts import Text, Texts, is_special, text_of
+from worker.alerts.values import harmless, moment, one_line, placeholders, values_of
 from worker.core.alerts import Alert, AlertKind, Phase, Severity
 
 ROOM = 3_500
@@ -71,7 +71,7 @@ class Writer:
         return Message(title, _cut(body, room), folded.severity)
 
     def _one(self, told: Told, missed: Missed, links: Links, room: int) -> Message:
-        alert, text = told.alert, self.texts[told.alert.kind]
+        alert, text = told.alert, text_of(self.texts, told.alert)
         values = values_of(alert)
         tail = "\n".join([*_missed(missed), f"Dashboard: {self.places.of(alert)}"])
         if alert.phase is Phase.RESOLVED:
@@ -88,7 +88,7 @@ class Writer:
                 tail,
             ]
             word, severity = _WORDS[alert.severity], alert.severity
-        title = f"{word}: {one_line(alert.tenant, 60)}: {text.title}" if alert.tenant else f"{word}: {text.title}"
+        title = f"{word}: {_subject(alert)}: {text.title}" if alert.tenant else f"{word}: {text.title}"
         return Message(one_line(title, TITLE), _fitted(parts, room), severity)
 
     def _groups(self, folded: Folded, links: Links, named: int, *, advice: bool) -> Iterable[str]:
@@ -98,11 +98,13 @@ class Writer:
         for group in _grouped(folded.resolved):
             yield self._group("RESOLVED", group, {}, named, advice=False)
         if folded.passed:
-            shown = [f"{_subject(told.alert)} ({self.texts[told.alert.kind].title})" for told in folded.passed[:named]]
+            shown = [
+                f"{_subject(told.alert)} ({text_of(self.texts, told.alert).title})" for told in folded.passed[:named]
+            ]
             yield _sentence("Came and went", shown, len(folded.passed))
 
     def _group(self, word: str, group: Sequence[Told], links: Links, named: int, *, advice: bool) -> str:
-        text = self.texts[group[0].alert.kind]
+        text = text_of(self.texts, group[0].alert)
         count = f" ({_count(group)})" if len(group) > 1 or not named else ""
         lines = [f"{word}: {text.title}{count}"]
         if word == "RESOLVED":
@@ -150,7 +152,7 @@ def _title(folded: Folded, texts: Texts) -> str:
         return "Resolved: what came up is over again" if folded.passed else "Alerts were missed"
     word = "Resolved" if severity is None else _WORDS[severity]
     groups = _grouped(told)
-    worst = texts[groups[0][0].alert.kind].title
+    worst = text_of(texts, groups[0][0].alert).title
     if told[0].alert.tenant and len({one.alert.tenant for one in told}) == 1:
         more = f", and {len(told) - 1:,} more" if len(told) > 1 else ""
         return one_line(f"{word}: {_subject(told[0].alert)}: {worst}{more}", TITLE)
@@ -167,10 +169,11 @@ def _title(folded: Folded, texts: Texts) -> str:
 
 
 def _grouped(told: Iterable[Told]) -> list[list[Told]]:
-    """By kind and phase: what has begun before what is over, worst first, then the largest; the worst first in each."""
-    groups: dict[tuple[Phase, AlertKind], list[Told]] = {}
+    """By phase, kind and case: what has begun before what is over, worst first, then the largest; the worst first in
+    each."""
+    groups: dict[tuple[Phase, AlertKind, bool], list[Told]] = {}
     for one in told:
-        groups.setdefault((one.alert.phase, one.alert.kind), []).append(one)
+        groups.setdefault((one.alert.phase, one.alert.kind, is_special(one.alert)), []).append(one)
     for group in groups.values():
         group.sort(key=lambda one: -one.alert.severity.rank)
     return sorted(
@@ -188,11 +191,11 @@ def _count(group: Sequence[Told]) -> str:
     tenants = {told.alert.tenant for told in group if told.alert.tenant}
     if not tenants:
         return "the fleet"
-    return one_line(next(iter(tenants)), 60) if len(tenants) == 1 else f"{len(tenants):,} tenants"
+    return harmless(one_line(next(iter(tenants)), 60)) if len(tenants) == 1 else f"{len(tenants):,} tenants"
 
 
 def _subject(alert: Alert) -> str:
-    return one_line(alert.tenant, 60) or "the fleet"
+    return harmless(one_line(alert.tenant, 60)) or "the fleet"
 
 
 def _sentence(begin: str, shown: Sequence[str], total: int) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from worker.alerts.values import one_line
+from worker.alerts.values import harmless, one_line
 from worker.core.alerts import Alert, AlertKind
 
 
@@ -17,7 +17,7 @@ class Places:
         """The page about an alert's subject."""
         if alert.tenant:
             return self._page(
-                f"/tenants/{quote(alert.tenant, safe='')}", f"the page of tenant {one_line(alert.tenant)}"
+                f"/tenants/{quote(alert.tenant, safe='')}", f"the page of tenant {harmless(one_line(alert.tenant))}"
             )
         if alert.kind is AlertKind.DEAD_LETTER:
             return self._page("/dead-letters", "the page of dead letters")

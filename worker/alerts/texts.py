@@ -7,30 +7,47 @@ import difflib
 import string
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from worker.core.alert_rules import DATA_FIELDS
-from worker.core.alerts import AlertKind
+from worker.core.alerts import Alert, AlertKind
 from worker.settings.errors import ConfigError
 
 SETTING = "SEATS_ALERT_TEXTS"
 
-MOMENTS = frozenset({AlertKind.PAYMENT_CONFIRMED, AlertKind.FOREIGN_PAYMENT, AlertKind.UNREADABLE_FACTS})
+MOMENTS = frozenset(
+    {
+        AlertKind.PAYMENT_CONFIRMED,
+        AlertKind.FOREIGN_PAYMENT,
+        AlertKind.UNREADABLE_FACTS,
+        AlertKind.TOO_OLD_FACTS,
+    }
+)
 """Kinds that do not last: there is nothing to resolve."""
+
+CASES: Mapping[AlertKind, str] = {
+    AlertKind.UPGRADE_STARTED: "invoiced",
+    AlertKind.CREDITS_LOW: "hard",
+    AlertKind.CREDITS_EXHAUSTED: "hard",
+}
+"""Kinds with other texts for alerts of which a field is true: that field. Digests tell such alerts apart, too."""
 
 LONGEST = 1_000
 """Characters of one text."""
 
 _FILE_LIMIT = 256 * 1024
 _COMMON = ("tenant", "at")
+_FOR_COMMANDS = ("tenant_quoted",)
 _WHEN_OVER = ("since_at", "lasted")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     """The texts of one kind: a title without fields, a line for lists, and what happened, what it means for the
-    customer, what to do, and what is said when it is over ('' for a moment)."""
+    customer, what to do, and what is said when it is over ('' for a moment). ``case`` has what is said in the kind's
+    special case, where there is one."""
 
     title: str
     line: str
@@ -38,11 +55,24 @@ class Text:
     means: str
     todo: str
     resolved: str = ""
+    case: "Text | None" = None
 
 
 Texts = Mapping[AlertKind, Text]
+Table = dict[str, str | dict[str, str]]
 
-_NAMES = tuple(one.name for one in fields(Text))
+_NAMES = tuple(one.name for one in fields(Text) if one.name != "case")
+
+
+def is_special(alert: Alert) -> bool:
+    """Whether an alert is of its kind's special case."""
+    return alert.data.get(CASES.get(alert.kind, "")) is True
+
+
+def text_of(texts: Texts, alert: Alert) -> Text:
+    """What is said of an alert."""
+    text = texts[alert.kind]
+    return text.case if text.case is not None and is_special(alert) else text
 
 
 def fields_of(kind: AlertKind, name: str) -> tuple[str, ...]:
@@ -51,7 +81,7 @@ def fields_of(kind: AlertKind, name: str) -> tuple[str, ...]:
         return ()
     data = DATA_FIELDS[kind]
     share = ("percent",) if {"used", "capacity"} <= {*data} else ()
-    return (*_COMMON, *data, *share, *(_WHEN_OVER if name == "resolved" else ()))
+    return (*_COMMON, *data, *share, *(_WHEN_OVER if name == "resolved" else ()), *_FOR_COMMANDS)
 
 
 def read_texts(shipped: Path, own: Path | None = None) -> Texts:
@@ -63,7 +93,7 @@ def read_texts(shipped: Path, own: Path | None = None) -> Texts:
     entries = _tables(shipped, str(shipped))
     if own is not None:
         for kind, table in _tables(own, f"{SETTING}: {own}").items():
-            entries[kind] = {**entries.get(kind, {}), **table}
+            entries[kind] = _over(entries.get(kind, {}), table)
     found = {}
     for kind in AlertKind:
         table = entries.get(kind, {})
@@ -73,11 +103,24 @@ def read_texts(shipped: Path, own: Path | None = None) -> Texts:
             raise ConfigError(
                 str(shipped), f"has no {missing} in [{kind}]", "add it, or take the file as it was shipped"
             )
-        found[kind] = Text(**table)
+        said: dict[str, Any] = {name: table[name] for name in wanted}
+        text = Text(**said)
+        special: Any = table.get(CASES.get(kind, ""))
+        found[kind] = text if special is None else replace(text, case=replace(text, **special))
     return found
 
 
-def _tables(path: Path, shown: str) -> dict[AlertKind, dict[str, str]]:
+def _over(shipped: Table, own: Table) -> Table:
+    """A kind's texts with others over them, also over those of its special case."""
+    merged = {**shipped, **own}
+    for name, said in own.items():
+        known = shipped.get(name)
+        if isinstance(said, dict) and isinstance(known, dict):
+            merged[name] = {**known, **said}
+    return merged
+
+
+def _tables(path: Path, shown: str) -> dict[AlertKind, Table]:
     try:
         content = path.read_bytes()
         if len(content) > _FILE_LIMIT:
@@ -96,13 +139,16 @@ def _tables(path: Path, shown: str) -> dict[AlertKind, dict[str, str]]:
             remedy = f"did you mean [{near[0]}]?" if near else f"use one of {', '.join(AlertKind)}"
             raise ConfigError(shown, f"has {kind}, which is no kind of alert's table", remedy)
         for name, text in table.items():
-            _check(shown, AlertKind(kind), name, text)
+            if name == CASES.get(AlertKind(kind)) and isinstance(text, dict):
+                for inner, said in text.items():
+                    _check(f"{shown} [{kind}.{name}] {inner}", AlertKind(kind), inner, said)
+                continue
+            _check(f"{shown} [{kind}] {name}", AlertKind(kind), name, text)
         found[AlertKind(kind)] = table
     return found
 
 
-def _check(shown: str, kind: AlertKind, name: str, text: object) -> None:
-    where = f"{shown} [{kind}] {name}"
+def _check(where: str, kind: AlertKind, name: str, text: object) -> None:
     if name not in _NAMES or (name == "resolved" and kind in MOMENTS):
         texts = [one for one in _NAMES if one != "resolved" or kind not in MOMENTS]
         raise ConfigError(where, "is no text of this kind", f"use {', '.join(texts)}")

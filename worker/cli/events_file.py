@@ -69,12 +69,12 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield group
 
 
-def problems_in(lines: Sequence[Line], now: int) -> list[Problem]:
-    """Everything that is wrong with these lines (at most ``BATCH`` of them)."""
+def problems_in(lines: Sequence[Line], now: int, lifetime: int | None = None) -> list[Problem]:
+    """Everything that is wrong with these lines (at most ``BATCH`` of them); times may be as old as ``lifetime``."""
     found = [Problem(line.number, line.problem) for line in lines if line.problem is not None]
     good = [line for line in lines if line.event is not None]
     try:
-        check_events([line.event for line in good if line.event is not None], now)
+        check_events([line.event for line in good if line.event is not None], now, lifetime)
     except BadEvents as bad:
         for one in bad.problems:
             line = good[one.index]

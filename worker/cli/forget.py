@@ -11,6 +11,7 @@ from worker.cli.common import Common
 from worker.cli.errors import CommandError, UsageProblem
 
 if TYPE_CHECKING:
+    from worker.store.forget import MayBePaid
     from worker.store.interface import Loaded
     from worker.store.redis_store import RedisStore
 
@@ -27,7 +28,7 @@ def forget(
         str | None, typer.Option(help="Only the e-mail address and the name of this user of the tenant.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also while a checkout of the tenant may still be paid.")
+        bool, typer.Option("--force", help="Also while money for the tenant may come, or has come and is not seen to.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase without being asked.")] = False,
 ) -> None:
@@ -52,25 +53,31 @@ def forget(
 async def _forget_tenant(store: RedisStore, tenant: str, force: bool, yes: bool) -> str:
     from worker.cli.asking import confirm
     from worker.cli.state import no_such_tenant
-    from worker.store.forget import forget, may_be_paid
+    from worker.store.forget import MayBePaid, forget, may_be_paid
 
     loaded = await store.load(tenant)
     if not loaded.known and not loaded.pending and not await store.known_tenants([tenant]):
         raise no_such_tenant(tenant)
-    upgrade = may_be_paid(loaded.tenant, loaded.now)
-    if upgrade is not None and not force:
-        raise CommandError(
-            f"upgrade {upgrade.id} of {tenant} is {upgrade.state.value} and may still be paid, and nobody would know "
-            f"whose money it is: `seats cancel {upgrade.id}` first, or wait for its end, or add --force"
-        )
+    if not force and (money := may_be_paid(loaded)):
+        raise _refused(tenant, money)
     confirm(f"Erase tenant {tenant!r} ({_told(loaded)}) for good?", yes)
 
     async def work() -> bool:
         return await forget(store, tenant, force=force)
 
-    if not await _when_free(work):
+    try:
+        found = await _when_free(work)
+    except MayBePaid as money:
+        raise _refused(tenant, money) from None
+    if not found:
         raise no_such_tenant(tenant)
     return f"tenant {tenant} forgotten ({_told(loaded)}); if events for it come later, it starts anew"
+
+
+def _refused(tenant: str, money: MayBePaid) -> CommandError:
+    upgrade = money.upgrade
+    remedy = f"`seats cancel {upgrade.id}` first, or wait for its end" if upgrade is not None else "see to it first"
+    return CommandError(f"tenant {tenant}: {money}, and nobody would know whose money it is: {remedy}, or add --force")
 
 
 async def _forget_user(store: RedisStore, tenant: str, user: str, yes: bool) -> str:

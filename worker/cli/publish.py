@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +80,10 @@ def _events(settings: Settings) -> SeatEvents:
 
     settle = settings.settle_seconds.total_seconds()
     try:
-        return SeatEvents.from_url(settings.require_state(), namespace=settings.namespace, settle_seconds=settle)
+        return SeatEvents.from_url(
+            settings.require_state(), namespace=settings.namespace, settle_seconds=settle,
+            tombstones_for=settings.tombstones_for,
+        )  # fmt: skip
     except BadRedisURL as error:
         raise UsageProblem(f"SEATS_STATE_URL can't be published to: {error}") from None
 
@@ -111,8 +115,9 @@ def _publish_file(settings: Settings, file: Path) -> str:
     size, written_at = file.stat().st_size, min(file.stat().st_mtime_ns // 1000, time.time_ns() // 1000)
     kept = ProgressFile(file)
     reached = kept.load()
+    lifetime = settings.tombstones_for
     if size <= CHECKED_WHOLE:
-        _check(file, events_file.read_lines(file, written_at), whole=True)
+        _check(file, events_file.read_lines(file, written_at), lifetime, whole=True)
     start = reached.events
     lines = events_file.read_lines(file, written_at, offset=reached.offset, number=reached.lines)
     columns = (TextColumn("publishing"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -124,7 +129,7 @@ def _publish_file(settings: Settings, file: Path) -> str:
         task = progress.add_task("", total=size, completed=reached.offset)
         try:
             for batch in events_file.batches(lines):
-                _check(file, batch, whole=False)
+                _check(file, batch, lifetime, whole=False)
                 events.publish([line.event for line in batch if line.event is not None])
                 reached = Reached(batch[-1].number, batch[-1].end, reached.events + len(batch))
                 kept.save(reached)
@@ -139,7 +144,7 @@ def _publish_file(settings: Settings, file: Path) -> str:
     return f"published {reached.events:,} events of {file}{earlier}"
 
 
-def _check(file: Path, lines: Iterable[Line], *, whole: bool) -> None:
+def _check(file: Path, lines: Iterable[Line], lifetime: timedelta | None, *, whole: bool) -> None:
     """Go over lines and say everything that is wrong with them.
 
     Raises:
@@ -150,7 +155,9 @@ def _check(file: Path, lines: Iterable[Line], *, whole: bool) -> None:
     from worker.cli import events_file
 
     now = time.time_ns() // 1000
-    problems = [problem for batch in events_file.batches(lines) for problem in events_file.problems_in(batch, now)]
+    oldest = None if lifetime is None else lifetime // timedelta(microseconds=1)
+    batches = events_file.batches(lines)
+    problems = [problem for batch in batches for problem in events_file.problems_in(batch, now, oldest)]
     if problems:
         show_problems(f"{file}:{problem.line}: {problem.text}" for problem in problems)
         bad = len({problem.line for problem in problems})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,10 +49,14 @@ def import_roster(
     except BadRoster as bad:
         show_problems(f"{file}: {problem}" for problem in bad.problems)
         raise CommandError(f"nothing of {file} was taken: correct it, and import it again") from None
-    print(with_store(settings, lambda store: _import(store, tenant, users, as_of, force)))
+    lifetime = settings.tombstones_for
+    print(with_store(settings, lambda store: _import(store, tenant, users, as_of, force, lifetime)))
 
 
-async def _import(store: RedisStore, tenant: str, users: tuple[RosterUser, ...], as_of: str | None, force: bool) -> str:
+async def _import(
+    store: RedisStore, tenant: str, users: tuple[RosterUser, ...], as_of: str | None, force: bool,
+    lifetime: timedelta | None,
+) -> str:  # fmt: skip
     import uuid
 
     from worker.core.facts import RosterFact
@@ -59,7 +64,7 @@ async def _import(store: RedisStore, tenant: str, users: tuple[RosterUser, ...],
     from worker.store.snapshot import effect_of
 
     now = await store.now()
-    at = now if as_of is None else _instant(as_of, now)
+    at = now if as_of is None else _instant(as_of, now, lifetime)
     fact = RosterFact(users, at, f"ros_{uuid.uuid4().hex}", forced=force)
     effect = await effect_of(store, tenant, fact)
     if effect.drastic and not force:
@@ -72,7 +77,7 @@ async def _import(store: RedisStore, tenant: str, users: tuple[RosterUser, ...],
     return f"{len(users):,} users of {tenant} as of {format_instant(at)}; {others}"
 
 
-def _instant(text: str, now: int) -> int:
+def _instant(text: str, now: int, lifetime: timedelta | None) -> int:
     from worker.core.times import parse_instant
     from worker.events import MOST_AHEAD
 
@@ -82,4 +87,9 @@ def _instant(text: str, now: int) -> int:
         raise UsageProblem(f"--as-of is {error}") from None
     if at > now + MOST_AHEAD:
         raise UsageProblem("--as-of is more than 5 minutes in the future: give the time at which the list was true")
+    if lifetime is not None and at < now - lifetime // timedelta(microseconds=1):
+        raise UsageProblem(
+            f"--as-of is more than {lifetime / timedelta(days=1):g} days ago, which SEATS_TOMBSTONES_FOR is set to: "
+            "leave it out if the list is true now"
+        )
     return at

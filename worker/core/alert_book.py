@@ -17,9 +17,10 @@ Name = tuple[AlertKind, str]
 class Condition:
     """Something that is the case now and that people should know of.
 
-    ``stamp`` names which case of it it is (the upgrade, say): another one is news, and so is a higher ``level``.
-    ``calm`` is how long it has to be gone, or eased, before that counts (microseconds). A ``quiet`` one is kept in the
-    book without being told: something else tells of it.
+    ``stamp`` names which case of it it is (the upgrade, say): another one is news, but for ``cooldown`` after the last
+    was told (it is told then, if it still is the case); a higher ``level`` is news at once. ``calm`` is how long it has
+    to be gone, or eased, before that counts (both microseconds). A ``quiet`` one is kept in the book without being
+    told: something else tells of it.
     """
 
     kind: AlertKind
@@ -29,6 +30,7 @@ class Condition:
     stamp: str = ""
     level: int = 0
     calm: int = 0
+    cooldown: int = 0
     quiet: bool = False
 
     @property
@@ -50,7 +52,7 @@ class Moment:
 class Active:
     """An alert that is not over. ``gone_at`` and ``eased_at`` say since when its condition, or its level, is not met.
 
-    ``severity`` is the worst it has had: its end is told wherever that was told.
+    ``severity`` is the worst that was told: its end is told wherever that was. ``told_at`` is when it was told last.
     """
 
     kind: AlertKind
@@ -62,6 +64,7 @@ class Active:
     level: int = 0
     calm: int = 0
     told: bool = True
+    told_at: int = 0
     gone_at: int | None = None
     eased_at: int | None = None
 
@@ -91,10 +94,12 @@ def advance(
     serial: int,
     now: int,
     surely: Collection[Name] = (),
+    wordless: Collection[Name] = (),
 ) -> Advanced:
     """The book brought up to date. Alerts are numbered from above ``serial``, by the clock where that is ahead.
 
-    The alerts named in ``surely`` need no calm: what made them end is plain.
+    The alerts named in ``surely`` need no calm: what made them end is plain. Those in ``wordless`` end without a note:
+    another alert of this very moment says so.
     """
     alerts: list[Alert] = []
 
@@ -106,7 +111,7 @@ def advance(
     kept: list[Active] = []
     for condition in conditions:
         active = known.pop(condition.name, None)
-        news = not condition.quiet and (active is None or _is_worse(active, condition))
+        news = not condition.quiet and (active is None or _is_news(active, condition, now))
         kept.append(_met(active, condition, now, told=news, at_once=condition.name in surely))
         if news:
             tell(condition.kind, condition.severity, Phase.RAISED, condition.key, condition.data)
@@ -114,20 +119,23 @@ def advance(
         gone_at = now if active.gone_at is None else active.gone_at
         if now < gone_at + active.calm and active.name not in surely:
             kept.append(replace(active, gone_at=gone_at))
-        elif active.told:
+        elif active.told and active.name not in wordless:
             tell(active.kind, active.severity, Phase.RESOLVED, active.key, {**active.data, "since_at": active.since})
     for moment in moments:
         tell(moment.kind, moment.severity, Phase.RAISED, moment.key, moment.data)
-    ends = [active.gone_at + active.calm for active in kept if active.gone_at is not None]
-    return Advanced(tuple(sorted(kept, key=lambda active: active.name)), tuple(alerts), min(ends, default=None))
+    times = [active.gone_at + active.calm for active in kept if active.gone_at is not None]
+    stamps = {active.name: active for active in kept}
+    times += [
+        stamps[one.name].told_at + one.cooldown
+        for one in conditions
+        if one.stamp != stamps[one.name].stamp and not one.quiet
+    ]
+    return Advanced(tuple(sorted(kept, key=lambda active: active.name)), tuple(alerts), min(times, default=None))
 
 
-def _is_worse(active: Active, condition: Condition) -> bool:
-    return (
-        condition.stamp != active.stamp
-        or condition.level > active.level
-        or condition.severity.rank > active.severity.rank
-    )
+def _is_news(active: Active, condition: Condition, now: int) -> bool:
+    another = condition.stamp != active.stamp and now >= active.told_at + condition.cooldown
+    return another or condition.level > active.level or condition.severity.rank > active.severity.rank
 
 
 def _met(active: Active | None, condition: Condition, now: int, *, told: bool, at_once: bool) -> Active:
@@ -142,11 +150,16 @@ def _met(active: Active | None, condition: Condition, now: int, *, told: bool, a
         condition.level,
         condition.calm,
         told=told,
+        told_at=now if told else 0,
     )
     if active is None:
         return entry
-    severity = max(active.severity, condition.severity, key=lambda one: one.rank)
-    entry = replace(entry, since=active.since, told=active.told or told, severity=severity)
+    entry = replace(entry, since=active.since, told=active.told or told)
+    if not told:
+        # What was not told has not become any worse, and is no other case, as far as people know.
+        entry = replace(entry, severity=active.severity, stamp=active.stamp, told_at=active.told_at)
+    elif active.told:
+        entry = replace(entry, severity=max(active.severity, condition.severity, key=lambda one: one.rank))
     if condition.level >= active.level or at_once:
         return entry
     eased_at = now if active.eased_at is None else active.eased_at

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from worker.core.alert_book import Condition, Moment, Name
+from worker.core.alert_book import Active, Condition, Moment, Name
 from worker.core.alerts import AlertKind, Datum, Severity
 from worker.core.case import Case
 from worker.core.credits import CreditPool
@@ -14,11 +14,24 @@ from worker.core.times import DAY, MINUTE
 from worker.core.upgrade import Closing, State, Upgrade
 
 CALM = 5 * MINUTE
+COOLDOWN = 15 * MINUTE
+"""A tenant that goes to and fro around its capacity may need a new upgrade each time; people hear of one in so long."""
+
+LONG_EXCEEDED = 30 * MINUTE
+"""Short of seats for longer than this although an upgrade is under way: somebody should see to it."""
+
 FULL_WITHIN_DAYS = 7
+GROWTH_DAYS = 3
 EXPIRY_WITHIN = 7 * DAY
+RENEWAL_WITHIN = 2 * DAY
 UNMATCHED_AFTER = 15 * MINUTE
 UNMATCHED_FOR = 7 * DAY
+UNKNOWN_AFTER = MINUTE
+"""Most lost answers are made up for by the webhook or the capacity within seconds."""
+
 UNREACHABLE_ATTEMPTS = 3
+UNREACHABLE_AFTER = MINUTE
+UNREACHABLE_CALM = 10 * MINUTE
 HARD_CRITICAL = 95
 """From this usage on, in percent, a pool that blocks at zero is critical: its users are about to be stopped."""
 
@@ -37,22 +50,61 @@ def conditions(case: Case) -> list[Condition]:
         *_roster(case),
         *_credits(case),
     ]
-    assert len({condition.name for condition in found}) == len(found)
-    return found
+    # By name, so that no two of a name can stand in the way of what the pass is there for.
+    by_name = {condition.name: condition for condition in found}
+    return list({**{held.name: held for held in _held(case)}, **by_name}.values())
+
+
+def _held(case: Case) -> Iterator[Condition]:
+    """Alerts that stay as they are because this pass has not seen enough to say that they are over."""
+    unseen = _rule(case) in (Rule.LOOK_INCOMPLETE, Rule.UNREACHABLE, Rule.NOT_LOOKED)
+    for active in case.tenant.alerts:
+        by_rule = active.kind in (AlertKind.BEYOND_CAP, AlertKind.DECISION_WANTED, AlertKind.OUTCOME_UNKNOWN)
+        unread = active.kind is AlertKind.NO_SUBSCRIPTION and case.tenant.trouble is not None
+        if (unseen and by_rule) or unread:
+            yield Condition(
+                active.kind, active.severity, active.data, active.key, active.stamp, active.level, active.calm,
+                quiet=not active.told,
+            )  # fmt: skip
 
 
 def surely_over(case: Case) -> set[Name]:
-    """Active alerts about capacity that another capacity has overtaken: no calm is needed to see that."""
+    """Active alerts that need no calm: another capacity has overtaken them, or their upgrade was confirmed."""
     capacity = capacity_of(case.tenant)
     about = (AlertKind.NEAR_CAPACITY, AlertKind.CAPACITY_EXCEEDED, AlertKind.FULL_SOON)
+    asked = (AlertKind.UPGRADE_STARTED, AlertKind.APPROVAL_WANTED)
     return {
-        active.name for active in case.tenant.alerts if active.kind in about and active.data.get("capacity") != capacity
+        active.name
+        for active in case.tenant.alerts
+        if (active.kind in about and active.data.get("capacity") != capacity)
+        or (active.kind in asked and _went_on(case.tenant, active))
+    }
+
+
+def _went_on(tenant: Tenant, active: Active) -> bool:
+    """Whether the upgrade of an alert has gone on: it was approved, or it was confirmed."""
+    upgrade = tenant.find(str(active.data.get("upgrade")))
+    if upgrade is None or upgrade.state is State.CONFIRMED:
+        return True
+    return active.kind is AlertKind.APPROVAL_WANTED and upgrade.approved_at is not None
+
+
+def told_otherwise(case: Case, moments: Iterable[Moment]) -> set[Name]:
+    """Active alerts whose end another alert tells of: that the payment was confirmed."""
+    if not any(moment.kind is AlertKind.PAYMENT_CONFIRMED for moment in moments):
+        return set()
+    return {
+        active.name
+        for active in case.tenant.alerts
+        if active.kind is AlertKind.UPGRADE_STARTED
+        or (active.kind is AlertKind.CAPACITY_EXCEEDED and active.severity is INFO)
     }
 
 
 def moments(tenant: Tenant, notes: Iterable[Note]) -> list[Moment]:
     """What a pass's notes tell of that is worth a message by itself."""
-    found = []
+    found: list[Moment] = []
+    too_old = 0
     for note in notes:
         match note.kind:
             case NoteKind.UPGRADE if note.data.get("after") == State.CONFIRMED.value:
@@ -63,8 +115,12 @@ def moments(tenant: Tenant, notes: Iterable[Note]) -> list[Moment]:
                 found.append(Moment(AlertKind.FOREIGN_PAYMENT, WARNING, {"event": str(note.data.get("event"))}))
             case NoteKind.UNREADABLE:
                 found.append(Moment(AlertKind.UNREADABLE_FACTS, CRITICAL, {"count": _whole(note.data.get("count"))}))
+            case NoteKind.TOO_OLD:
+                too_old += _whole(note.data.get("count"))
             case _:
                 pass
+    if too_old:
+        found.append(Moment(AlertKind.TOO_OLD_FACTS, WARNING, {"count": too_old}))
     return found
 
 
@@ -75,6 +131,11 @@ def next_change(case: Case) -> int | None:
     upgrade = tenant.open_upgrade
     if upgrade is not None and upgrade.state is State.PAID and upgrade.paid_at is not None:
         times.append(upgrade.paid_at + policy.paid_deadline)
+    if upgrade is not None and upgrade.state is State.UNKNOWN and upgrade.claimed_at is not None:
+        times.append(upgrade.claimed_at + UNKNOWN_AFTER)
+    if tenant.trouble is not None:
+        times.append(tenant.trouble.since + UNREACHABLE_AFTER)
+    times += [active.since + LONG_EXCEEDED for active in tenant.alerts if active.kind is AlertKind.CAPACITY_EXCEEDED]
     if tenant.drift_since is not None:
         times.append(tenant.drift_since + policy.drift_after)
     return min((at for at in times if at > case.now), default=None)
@@ -92,7 +153,7 @@ def _capacity(case: Case) -> Iterator[Condition]:
     exceeded = is_exceeded(tenant, counts)
     if exceeded:
         data: Data = {**numbers, "mode": policy.mode.value, "upgrade": upgrade.id if upgrade else None}
-        yield Condition(AlertKind.CAPACITY_EXCEEDED, WARNING, data, calm=CALM)
+        yield Condition(AlertKind.CAPACITY_EXCEEDED, _how_bad(case), data, calm=CALM)
     known = next((active for active in tenant.alerts if active.kind is AlertKind.NEAR_CAPACITY), None)
     level = _level(used, capacity, policy.warn_at, known.level if known else 0)
     if level:
@@ -101,9 +162,23 @@ def _capacity(case: Case) -> Iterator[Condition]:
             AlertKind.NEAR_CAPACITY, WARNING, {**numbers, "threshold": level}, level=level, calm=CALM, quiet=exceeded
         )
     ahead = forecast(tenant.growth, capacity, case.now)
-    if ahead is not None and ahead.days_left is not None and ahead.days_left <= FULL_WITHIN_DAYS:
+    if ahead is None or ahead.days_left is None or ahead.days_of_growth < GROWTH_DAYS:
+        return
+    if ahead.days_left <= FULL_WITHIN_DAYS:
         rate: Data = {"per_day": round(ahead.per_day, 1), "days_left": round(ahead.days_left, 1)}
-        yield Condition(AlertKind.FULL_SOON, WARNING, {**numbers, **rate}, calm=DAY, quiet=bool(level) or exceeded)
+        quiet = bool(level) or exceeded
+        yield Condition(
+            AlertKind.FULL_SOON, WARNING, {**numbers, **rate}, level=0 if quiet else 1, calm=DAY, quiet=quiet
+        )
+
+
+def _how_bad(case: Case) -> Severity:
+    """Being over capacity is no more than news while an upgrade that mends it is under way, unless that takes long."""
+    upgrade = case.tenant.open_upgrade
+    mends = (State.REQUESTING, State.AWAITING_APPROVAL, State.AWAITING_PAYMENT, State.INVOICED, State.PAID)
+    since = [active.since for active in case.tenant.alerts if active.kind is AlertKind.CAPACITY_EXCEEDED]
+    lasts = case.now >= min(since, default=case.now) + LONG_EXCEEDED
+    return INFO if upgrade is not None and upgrade.state in mends and not lasts else WARNING
 
 
 def _level(used: int, capacity: int, thresholds: Sequence[int], known: int) -> int:
@@ -133,10 +208,10 @@ def _upgrades(case: Case) -> Iterator[Condition]:
     about = {**_about(upgrade), **_numbers(case)}
     match upgrade.state:
         case State.AWAITING_APPROVAL if upgrade.approved_at is None:
-            yield Condition(AlertKind.APPROVAL_WANTED, WARNING, about, stamp=upgrade.id)
+            yield Condition(AlertKind.APPROVAL_WANTED, WARNING, about, stamp=upgrade.id, calm=CALM, cooldown=COOLDOWN)
         case State.AWAITING_PAYMENT | State.INVOICED:
-            yield Condition(AlertKind.UPGRADE_STARTED, INFO, about, stamp=upgrade.id)
-        case State.UNKNOWN:
+            yield Condition(AlertKind.UPGRADE_STARTED, INFO, about, stamp=upgrade.id, calm=CALM, cooldown=COOLDOWN)
+        case State.UNKNOWN if upgrade.claimed_at is None or case.now >= upgrade.claimed_at + UNKNOWN_AFTER:
             yield Condition(AlertKind.OUTCOME_UNKNOWN, CRITICAL, about, stamp=upgrade.id)
         case State.PAID if upgrade.paid_at is not None and case.now >= upgrade.paid_at + case.policy.paid_deadline:
             paid: Data = {**about, "paid_at": upgrade.paid_at}
@@ -181,10 +256,9 @@ def _reading(case: Case) -> Iterator[Condition]:
     if trouble.kind is TroubleKind.NO_SUBSCRIPTION:
         if case.counts.needed:
             yield Condition(AlertKind.NO_SUBSCRIPTION, WARNING, data)
-    elif trouble.kind is TroubleKind.CREDENTIALS:
-        yield Condition(AlertKind.CROVVER_UNREACHABLE, CRITICAL, data, calm=MINUTE)
-    elif trouble.attempts >= UNREACHABLE_ATTEMPTS:
-        yield Condition(AlertKind.CROVVER_UNREACHABLE, WARNING, data, calm=MINUTE)
+    elif trouble.attempts >= UNREACHABLE_ATTEMPTS and case.now >= trouble.since + UNREACHABLE_AFTER:
+        severity = CRITICAL if trouble.kind is TroubleKind.CREDENTIALS else WARNING
+        yield Condition(AlertKind.CROVVER_UNREACHABLE, severity, data, calm=UNREACHABLE_CALM)
 
 
 def _payments(case: Case) -> Iterator[Condition]:
@@ -196,7 +270,8 @@ def _payments(case: Case) -> Iterator[Condition]:
     ]
     if lost:
         data: Data = {"count": len(lost), "from_at": min(payment.at for payment in lost)}
-        yield Condition(AlertKind.UNMATCHED_PAYMENT, WARNING, data, level=len(lost))
+        newest = max(lost, key=lambda payment: (payment.at, payment.id))
+        yield Condition(AlertKind.UNMATCHED_PAYMENT, WARNING, data, stamp=newest.id)
     for upgrade in paid_for_nothing(case.tenant):
         yield Condition(AlertKind.PAID_FOR_NOTHING, CRITICAL, _about(upgrade), key=upgrade.id)
 
@@ -220,6 +295,7 @@ def _roster(case: Case) -> Iterator[Condition]:
 def _credits(case: Case) -> Iterator[Condition]:
     tenant, policy = case.tenant, case.policy
     known = {active.name: active.level for active in tenant.alerts}
+    calm = 2 * (policy.credits_every or 0)
     for pool in tenant.credits.pools if tenant.credits is not None else ():
         data: Data = {
             "pool": pool.name,
@@ -230,16 +306,17 @@ def _credits(case: Case) -> Iterator[Condition]:
         }
         level = _usage_level(pool, policy.credits_warn_at, known.get((AlertKind.CREDITS_LOW, pool.key), 0))
         if pool.exhausted:
-            yield Condition(AlertKind.CREDITS_EXHAUSTED, CRITICAL if pool.hard else WARNING, data, key=pool.key)
+            severity = CRITICAL if pool.hard else WARNING
+            yield Condition(AlertKind.CREDITS_EXHAUSTED, severity, data, key=pool.key, calm=calm)
         if level:
-            critical = pool.hard and pool.used is not None and pool.used >= HARD_CRITICAL
-            severity = CRITICAL if critical else WARNING
+            critical = pool.hard and pool.strain is not None and pool.strain >= HARD_CRITICAL
             yield Condition(
-                AlertKind.CREDITS_LOW, severity, {**data, "threshold": level}, pool.key, level=level,
-                quiet=pool.exhausted,
+                AlertKind.CREDITS_LOW, CRITICAL if critical else WARNING, {**data, "threshold": level}, pool.key,
+                level=level, calm=calm, quiet=pool.exhausted,
             )  # fmt: skip
-        if pool.next_expiry is not None and case.now <= pool.next_expiry <= case.now + EXPIRY_WITHIN and pool.total:
-            # What the plan includes comes back with the next period; credits that were bought do not.
+        # What the plan includes comes back with the next period; credits that were bought do not.
+        within = EXPIRY_WITHIN if pool.addon_remaining else RENEWAL_WITHIN
+        if pool.next_expiry is not None and case.now <= pool.next_expiry <= case.now + within and pool.total:
             severity = WARNING if pool.addon_remaining else INFO
             yield Condition(
                 AlertKind.CREDITS_EXPIRING, severity, {**data, "expires_at": pool.next_expiry}, pool.key,
@@ -249,7 +326,7 @@ def _credits(case: Case) -> Iterator[Condition]:
 
 def _usage_level(pool: CreditPool, thresholds: Sequence[int], known: int) -> int:
     """The highest usage threshold that is reached, or was and is not yet cleared by 5 points; 0 for none."""
-    used = pool.used
+    used = pool.strain
     if used is None:
         return 0
     return max([one for one in thresholds if used >= one or (one <= known and used > one - 5)], default=0)
@@ -309,6 +386,7 @@ DATA_FIELDS: Mapping[AlertKind, tuple[str, ...]] = {
     AlertKind.CREDITS_EXHAUSTED: _POOL,
     AlertKind.CREDITS_EXPIRING: (*_POOL, "expires_at"),
     AlertKind.UNREADABLE_FACTS: ("count",),
+    AlertKind.TOO_OLD_FACTS: ("count",),
     AlertKind.DEAD_LETTER: ("count", "queues"),
 }
 """What the data of each kind holds, for whoever writes its text. Resolved notes add ``since_at``."""

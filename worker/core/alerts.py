@@ -50,6 +50,7 @@ class AlertKind(StrEnum):
     CREDITS_EXHAUSTED = "credits_exhausted"
     CREDITS_EXPIRING = "credits_expiring"
     UNREADABLE_FACTS = "unreadable_facts"
+    TOO_OLD_FACTS = "too_old_facts"
     DEAD_LETTER = "dead_letter"
 
 

@@ -44,6 +44,13 @@ class CreditPool:
         return None
 
     @property
+    def strain(self) -> float | None:
+        """Usage in percent with all that is left counted, add-ons included: how close the pool is to its end."""
+        if self.used is None or not self.limit or self.total is None:
+            return self.used
+        return max(min(self.used, 100.0 - 100.0 * self.total / self.limit), 0.0)
+
+    @property
     def exhausted(self) -> bool:
         """Nothing is left, add-ons included."""
         if self.total is not None:

@@ -21,6 +21,7 @@ MOST_ASKS = 4
 """One ask and three more; then an operator decides."""
 
 ALLOCATE_AT_ONCE = 100
+OUTBOX_LIMIT = 100
 
 RETRY_COUNTS_FOR = HOUR
 """How long an operator's wish to ask again stands for an approval of the same size."""
@@ -54,8 +55,15 @@ def decide(case: Case) -> Verdict:
     told = _alerts(decided, [*case.happened, *notes])
     notes.extend(_alert_note(alert) for alert in told.alerts)
     serial = told.alerts[-1].serial if told.alerts else tenant.alert_serial
-    saved = replace(decided.tenant, alerts=told.book, alert_serial=serial, outbox=told.alerts)
-    later = (step.look_at, told.look_at, alert_rules.next_change(decided), _repair_at(case), _credits_at(decided))
+    outbox = (*tenant.outbox, *told.alerts)[-OUTBOX_LIMIT:]
+    saved = replace(decided.tenant, alerts=told.book, alert_serial=serial, outbox=outbox)
+    later = (
+        step.look_at,
+        told.look_at,
+        alert_rules.next_change(replace(decided, tenant=saved)),
+        _repair_at(case),
+        _credits_at(decided),
+    )
     look_at = min([case.now + case.policy.sweep_every, *(at for at in later if at is not None)])
     return Verdict(saved, effect, max(look_at, case.now), tuple(notes), told.alerts)
 
@@ -78,14 +86,16 @@ def _kept_up(tenant: Tenant, case: Case) -> Tenant:
 def _alerts(case: Case, notes: list[Note]) -> Advanced:
     """What there is to tell people, and the book of what they have been told."""
     tenant = case.tenant
+    moments = alert_rules.moments(tenant, notes)
     return advance(
         tenant.alerts,
         alert_rules.conditions(case),
-        alert_rules.moments(tenant, notes),
+        moments,
         tenant=tenant.id,
         serial=tenant.alert_serial,
         now=case.now,
         surely=alert_rules.surely_over(case),
+        wordless=alert_rules.told_otherwise(case, moments),
     )
 
 

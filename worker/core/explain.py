@@ -186,6 +186,8 @@ def describe_note(note: Mapping[str, Json]) -> str:
             return f"called Crovver for a checkout of {note.get('new_capacity')} seats (upgrade {note.get('upgrade')})"
         case "unreadable":
             return f"{note.get('count')} facts that this release can't read were set aside"
+        case "too_old":
+            return f"{note.get('count')} users were not believed to have changed: too old to tell from what was dropped"
         case "credits":
             return f"credits left: {_pools(note.get('pools'))}"
         case "alert":

@@ -184,14 +184,7 @@ class CreditsFact:
     reason: str | None = None
 
 
-Fact = (
-    UserFact
-    | RosterFact
-    | PaymentFact
-    | OperatorFact
-    | HintFact
-    | CheckoutFact
-    | SessionFact
-    | AllocateFact
-    | CreditsFact
-)
+Outcome = CheckoutFact | SessionFact | AllocateFact | CreditsFact
+"""How a call of our own ended: no news of a tenant that nobody knows."""
+
+Fact = UserFact | RosterFact | PaymentFact | OperatorFact | HintFact | Outcome

@@ -10,12 +10,14 @@ COUNTED_ALERTS = frozenset(AlertKind) - {
     AlertKind.CREDITS_LOW,
     AlertKind.CREDITS_EXHAUSTED,
     AlertKind.CREDITS_EXPIRING,
+    AlertKind.PAID_FOR_NOTHING,
     AlertKind.UNMATCHED_PAYMENT,
     AlertKind.FOREIGN_PAYMENT,
     AlertKind.UNREADABLE_FACTS,
+    AlertKind.TOO_OLD_FACTS,
     AlertKind.DEAD_LETTER,
 }
-"""Alerts about seats and what is done for them. No policy of seats changes the others."""
+"""Alerts about seats and what is done for them: those that another policy changes in a way that can be told."""
 
 
 @dataclass(frozen=True, slots=True)

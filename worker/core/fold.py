@@ -78,15 +78,18 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int, *, fir
     """
     folded = Folded(tenant, roster)
     user_events: list[Json] = []
+    too_old: list[Json] = []
     if tenant.waiting_roster is not None and _can_be_judged(tenant):
         folded.tenant = replace(tenant, waiting_roster=None)
         _snapshot(folded, tenant.waiting_roster, first_look=True)
     for fact in facts:
         match fact:
             case UserFact():
+                behind = roster.is_behind_horizon(fact.user, (fact.at, fact.id))
                 applied = rosters.apply_user(roster, fact)
                 sign = "+" if fact.membership is Membership.ADDED else "-"
                 user_events.append([sign, fact.user, fact.at, fact.id, applied])
+                too_old += [[sign, fact.user, fact.at, fact.id]] if behind else []
             case RosterFact():
                 _snapshot(folded, fact, first_look=first_look)
             case PaymentFact():
@@ -111,8 +114,15 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int, *, fir
             _payment(folded, payment, now)
     for start in range(0, len(user_events), NOTED_USERS):
         folded.note(NoteKind.FACTS, events=user_events[start : start + NOTED_USERS])
+    _too_old(folded, too_old)
     folded.tenant = replace(folded.tenant, floor=roster.floor)
     return folded
+
+
+def _too_old(folded: Folded, events: list[Json]) -> None:
+    """Say of what users were told that counts for nothing, because it is behind the horizon."""
+    if events:
+        folded.note(NoteKind.TOO_OLD, count=len(events), events=events[:NOTED_USERS])
 
 
 def _can_be_judged(tenant: Tenant) -> bool:
@@ -137,6 +147,8 @@ def _snapshot(folded: Folded, fact: RosterFact, *, first_look: bool) -> None:
         folded.note(NoteKind.ROSTER, applied=False, refused=True, **about)
         return
     folded.tenant = replace(folded.tenant, refused_roster=None)
+    key = (fact.at, fact.id)
+    _too_old(folded, [["+", one.user, *key] for one in fact.users if roster.is_behind_horizon(one.user, key)])
     folded.note(NoteKind.ROSTER, applied=rosters.apply_snapshot(roster, fact), refused=False, **about)
 
 
@@ -304,7 +316,7 @@ def _credits(folded: Folded, fact: CreditsFact, now: int) -> None:
     if fact.pools is None:
         credits = replace(known, tried_at=now, trouble=fact.reason)
     elif known.at is not None and fact.at < known.at:
-        return
+        credits = replace(known, tried_at=now)  # clocks went back; what is known is newer
     else:
         credits = Credits(fact.pools, fact.at, now)
         if known.at is None or known.pools != fact.pools:

@@ -6,6 +6,7 @@ a burst of events may push old notes out of the journal, and must not make the f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from worker.core.times import DAY
 
@@ -19,10 +20,14 @@ Sample = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seats added per day, and days until no seat is free (None: not in sight, as need does not grow)."""
+    """Seats added per day, and days until no seat is free (None: not in sight, as need does not grow).
+
+    ``days_of_growth`` says on how many days need grew: one import is no pace.
+    """
 
     per_day: float
     days_left: float | None
+    days_of_growth: int = 0
 
 
 def remember(growth: Sequence[Sample], needed: int, now: int) -> tuple[Sample, ...]:
@@ -52,6 +57,7 @@ def forecast(growth: Sequence[Sample], capacity: int, now: int) -> Forecast | No
     mean_day, mean_value = sum(days) / len(days), sum(values) / len(values)
     spread = sum((day - mean_day) ** 2 for day in days)
     per_day = sum((day - mean_day) * (value - mean_value) for day, value in zip(days, values, strict=True)) / spread
+    grew = sum(later > earlier for earlier, later in pairwise(values))
     if per_day <= 0:
-        return Forecast(per_day, None)
-    return Forecast(per_day, max(capacity - values[-1], 0) / per_day)
+        return Forecast(per_day, None, grew)
+    return Forecast(per_day, max(capacity - values[-1], 0) / per_day, grew)

@@ -79,10 +79,14 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What an operator said ``after`` being asked for so long. ``action`` None: nothing, until the end."""
+    """What an operator said ``after`` being asked for so long. ``action`` None: nothing, until the end.
+
+    ``later`` is what was said of it after that: a word to ask again, say.
+    """
 
     after: int
     action: OperatorAction | None
+    later: tuple[Happening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

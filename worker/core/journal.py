@@ -23,6 +23,7 @@ class NoteKind(StrEnum):
     CALL = "call"
     OUTCOME = "outcome"
     UNREADABLE = "unreadable"
+    TOO_OLD = "too_old"
     CREDITS = "credits"
     ALERT = "alert"
 

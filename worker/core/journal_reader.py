@@ -25,14 +25,14 @@ _TROUBLES = {Rule.NO_SUBSCRIPTION: TroubleKind.NO_SUBSCRIPTION, Rule.UNREACHABLE
 class Story:
     """What a journal says of one upgrade, each with the instant it was noted.
 
-    ``asked`` says that an operator was asked to approve it, ``decided`` what the answer was. ``dropped_at`` is when it
+    ``asked`` says that an operator was asked to approve it, ``said`` what they said. ``dropped_at`` is when it
     was taken back or no longer wanted: nobody knows how it would have gone on.
     """
 
     id: str
     created_at: int | None = None
     asked: bool = False
-    decided: tuple[int, OperatorAction] | None = None
+    said: list[tuple[int, OperatorAction]] = field(default_factory=list)
     dropped_at: int | None = None
     calls: list[tuple[int, Answer]] = field(default_factory=list)
     happenings: list[tuple[int, What]] = field(default_factory=list)
@@ -148,7 +148,7 @@ class JournalReader:
                 if story.calls:
                     story.happenings.append((at, action))
                 else:
-                    story.decided = story.decided or (at, action)
+                    story.said.append((at, action))
             case _:
                 pass
 

@@ -18,6 +18,9 @@ LEAST_HOLD_ABANDONED = 10 * MINUTE
 SUPERSEDE_AFTER = MINUTE
 """A checkout younger than this is not replaced by a larger one: a growing team would be sent link after link."""
 
+WITHDRAW_AFTER = 15 * MINUTE
+"""Nor is one taken back sooner than this because the need went: it may come back, and the same link serve it."""
+
 FIRST_POLL = 2 * SECOND
 
 
@@ -151,12 +154,12 @@ def _await_payment(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
             effect = CheckSession(upgrade.id, upgrade.session)
         return Step(Rule.PAYMENT_PROCESSING, None, effect, look_at, about)
     capacity = case.tenant.look.summary.capacity_units
-    old_enough = upgrade.requested_at is not None and now >= upgrade.requested_at + SUPERSEDE_AFTER
+    age = now - upgrade.requested_at if upgrade.requested_at is not None else 0
     if upgrade.closing is Closing.OPERATOR:
         rule, closing = Rule.WITHDRAWS, Closing.OPERATOR
-    elif not policy.lacks_room(needed, capacity):
+    elif not policy.lacks_room(needed, capacity) and age >= WITHDRAW_AFTER:
         rule, closing = Rule.WITHDRAWS, Closing.NEED_GONE
-    elif policy.size(needed) > upgrade.new_capacity and not policy.beyond_cap(needed) and old_enough:
+    elif policy.size(needed) > upgrade.new_capacity and not policy.beyond_cap(needed) and age >= SUPERSEDE_AFTER:
         rule, closing = Rule.SUPERSEDES, Closing.SUPERSEDED
     else:
         rule, closing = Rule.AWAITING_PAYMENT, Closing.NONE

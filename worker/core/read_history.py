@@ -98,14 +98,16 @@ def _usual_wait(tenant: Tenant) -> int:
 def _asked_at(story: Story, created_at: int | None, start: int) -> int | None:
     """Since when an operator had been asked to approve it, where that was not answered before ``start``; else None."""
     asked_at = story.created_at if story.created_at is not None else created_at
-    asked = story.asked or (story.created_at is None and story.decided is not None)
-    over_at = story.decided[0] if story.decided else story.dropped_at
+    asked = story.asked or (story.created_at is None and bool(story.said))
+    over_at = story.said[0][0] if story.said else story.dropped_at
     return None if not asked or (over_at is not None and over_at < start) else asked_at
 
 
 def _approval(story: Story, asked_at: int, usual_wait: int) -> Approval:
-    if story.decided is not None:
-        return Approval(max(0, story.decided[0] - asked_at), story.decided[1])
+    if story.said:
+        (said_at, action), *rest = story.said
+        later = tuple(Happening(max(0, at - asked_at), word) for at, word in rest)
+        return Approval(max(0, said_at - asked_at), action, later)
     if story.dropped_at is not None:
         return Approval(max(usual_wait, story.dropped_at - asked_at + SECOND), OperatorAction.APPROVE)
     return Approval(0, None)

@@ -198,6 +198,8 @@ class Replay:
         approval = next(self._approvals, self._history.usual_approval)
         if approval.action is not None and upgrade.approved_at is None:
             self._schedule(max(self._now, upgrade.created_at + approval.after), _Due(upgrade.id, approval.action))
+            for happening in approval.later:
+                self._schedule(max(self._now, upgrade.created_at + happening.after), _Due(upgrade.id, happening.what))
 
     def _schedule(self, at: int, due: _Due) -> None:
         # A call's answer comes before what it led to.

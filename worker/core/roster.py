@@ -110,8 +110,8 @@ class Roster:
 
     ``entries`` must hold every stored entry of the users a fold will touch; an absent user is a user never heard of.
     ``floor`` is the newest roster snapshot applied: a fact that is not newer has been overruled for every user.
-    ``horizon`` is the newest tombstone that was dropped (see ``worker.core.retention``): a fact that is not newer may
-    have been overruled for every user of whom no word of the host app is on record.
+    ``horizon`` is the newest tombstone that was dropped, if one ever was (see ``worker.core.retention``): a fact that
+    is not newer may have been overruled for every user of whom no word of the host app is on record.
     """
 
     stored: Counts = Counts()
@@ -131,6 +131,11 @@ class Roster:
         """The newest word of the host app about a user that may have been heard, were it kept or not."""
         entry = self.get(user)
         return self.horizon if entry is None or entry.said is None else entry.key
+
+    def is_behind_horizon(self, user: str, key: Key) -> bool:
+        """Whether a fact about a user counts for nothing only because it can't be known what it was overruled by."""
+        entry = self.get(user)
+        return (entry is None or entry.said is None) and self.floor < key <= self.horizon
 
     def users(self) -> Iterable[str]:
         """Every user at hand, changed or not."""
@@ -219,8 +224,10 @@ def apply_allocation(roster: Roster, row: Allocation) -> None:
     """Fold a row of Crovver's list. Of two readings the later one counts; whether it speaks for the user's need depends
     on what the host app has said since. An e-mail address or a name is taken from it only for users who need a seat."""
     known = roster.get(row.user) or Entry(None)
-    if known.key < roster.floor:
-        # Whoever a snapshot named has a word as new as the snapshot: this user was not named.
+    newer = known.said is None and roster.floor < min(roster.horizon, (row.at, ""))
+    if known.key < roster.floor and not newer:
+        # Whoever a snapshot named has a word as new as the snapshot: this user was not named. Of one whose row is newer
+        # that need not be said, and a word would hide that a still newer one may have been dropped.
         at, ident = roster.floor
         known = replace(known, said=False, at=at, id=ident)
     seat = Seat.ACTIVE if row.active else Seat.REMOVED

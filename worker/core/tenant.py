@@ -124,8 +124,8 @@ class Tenant:
     ``refused_roster`` is set while the last full list of users was not believed: how many it would have removed, of how
     many. ``waiting_roster`` is one that came before Crovver could be read. ``early`` are payment events that fitted no
     upgrade when they came, and may fit one whose answer is yet to come. ``drift_since`` is since when missing or
-    orphaned users have been seen at every decision. ``outbox`` are the alerts of the last pass, saved with what they
-    tell of; ``alert_serial`` is the last alert's number. ``kept`` is how far its past has been dropped.
+    orphaned users have been seen at every decision. ``outbox`` are alerts that are yet to be handed over, saved with
+    what they tell of; ``alert_serial`` is the last alert's number. ``kept`` is how far its past has been dropped.
     """
 
     id: str

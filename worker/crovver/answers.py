@@ -215,7 +215,9 @@ def checkout(body: bytes) -> Checkout:
 def credit_pools(body: bytes) -> Mapping[str, CreditPool]:
     """GET /credits/balance: empty where the tenant has no active subscription."""
     pools = _fit(_POOL_MAP.validate_python, data_of(body))
-    return {key: _pool(key, pool) for key, pool in pools.items()}
+    read = [_pool(key, pool) for key, pool in pools.items()]
+    # The keys of the object are the pools' names; two that are cut to the same are told as one.
+    return {pool.key: pool for pool in read}
 
 
 def bulk_allocation(body: bytes, *, status: int) -> BulkAllocation:
@@ -266,11 +268,10 @@ def _details(value: object) -> dict[str, str]:
 
 
 def _pool(key: str, pool: _Pool) -> CreditPool:
-    named = pool.pool_key if isinstance(pool.pool_key, str) and pool.pool_key else key
     behavior = pool.limit_behavior
     return CreditPool(
-        key=one_line(named, 255),
-        name=pool.display_name or one_line(named, 255),
+        key=one_line(key, 255),
+        name=pool.display_name or one_line(key, 255),
         base_remaining=pool.base_remaining,
         addon_remaining=pool.addon_remaining,
         total=pool.total,

@@ -121,7 +121,9 @@ def _trouble(
     tenant: Tenant, kind: TroubleKind, message: str, now: int, longest: int, retry_after: int | None = None
 ) -> Trouble:
     """The trouble as it stands after one more failure: asked again soon at first, then less and less often."""
-    before = tenant.trouble if tenant.trouble is not None and tenant.trouble.kind is kind else None
+    before = tenant.trouble
+    if before is not None and TroubleKind.NO_SUBSCRIPTION in (before.kind, kind) and before.kind is not kind:
+        before = None  # that was an answer, and this is not, or the other way round
     attempts = (before.attempts if before else 0) + 1
     wait = min(FIRST_WAIT << min(attempts - 1, 20), longest)
     wait = max(wait, min((retry_after or 0) * SECOND, LONG_WAIT))

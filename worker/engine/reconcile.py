@@ -29,7 +29,7 @@ from worker.core.journal import Json, Note, NoteKind
 from worker.core.retention import hear, tidy
 from worker.core.roster import Roster, Standing
 from worker.core.tenant import Rule, Tenant, TroubleKind, paid_for_nothing, status, utilization
-from worker.core.times import SECOND
+from worker.core.times import MINUTE, SECOND
 from worker.core.upgrade import State
 from worker.engine.act import act
 from worker.engine.credits import credits_are_due, read_credits
@@ -93,49 +93,72 @@ class Reconciler:
         look = True
         now = 0
         last: tuple[Verdict, Prepared] | None = None
+        extra: list[Fact] = []
         for number in range(1, MOST_PASSES + 1):
             started = self.ports.monotonic()
             loaded = await self.ports.store.load(wake.tenant)
             if loaded.erased:
                 # To look at it now would be to begin it anew.
-                await self.ports.store.unlist(wake.tenant, ())
+                await self._end_erasing(wake, loaded)
                 return Done(None, number)
             # Alerts of the pass before, whose sender may be gone: the store knows which of them it has.
-            await self._post(loaded.tenant)
+            loaded = replace(loaded, tenant=await self._post(loaded.tenant))
             # While more facts wait than one pass takes, neither a look nor a purchase would rest on all of them.
             all_in = loaded.pending <= loaded.read
-            prepared = await self._prepare(loaded, started, look=look and all_in)
+            prepared = await self._prepare(loaded, started, extra, look=look and all_in)
             now = prepared.now
             verdict = await self._decide_and_save(loaded, prepared, patient=number <= PASSES_THAT_WAIT_FOR_QUIET)
             if verdict is None:
                 look = True
                 await self.ports.sleep(0.005 * number)
                 continue
-            last = verdict, prepared
+            last, extra = (verdict, prepared), []
             if verdict.effect is not None:
                 await self._act(verdict, now, prepared.decided_at)
                 look = not isinstance(verdict.effect, StartCheckout)
-            elif all_in and (prepared.looked or verdict.look_at > now):
+            # After the call: a claim is not to grow old over housekeeping.
+            if verdict.tenant.kept.at != loaded.tenant.kept.at:
+                await self._trim(verdict.tenant, now)
+            if verdict.effect is not None:
+                continue
+            if all_in and (prepared.looked or verdict.look_at > now):
                 if credits_are_due(verdict.tenant, self.ports.policy, now):
-                    credits = await read_credits(self.ports, verdict.tenant, now)
-                    await self.ports.store.append({wake.tenant: [credits]}, bounded=False)
-                    look = False
+                    # Not put in the inbox: they can be read again, and nobody need be woken for them.
+                    extra, look = [await read_credits(self.ports, verdict.tenant, now)], False
                     continue
-                await self._post(verdict.tenant)
                 await self._finish(wake, verdict, prepared)
                 return Done(verdict, number)
-            else:
-                look = look or verdict.look_at <= now
+            look = look or verdict.look_at <= now
         if last is not None:
-            await self._post(last[0].tenant)
             await self._finish(wake, replace(last[0], look_at=now), last[1])
         return Done(last[0] if last else None, MOST_PASSES)
 
-    async def _prepare(self, loaded: Loaded, started: float, *, look: bool) -> "Prepared":
-        """Everything a decision rests on: the looked-at record, and a roster that has every entry it needs."""
+    async def _end_erasing(self, wake: Wake, loaded: Loaded) -> None:
+        """Take an erased tenant off all lists, with what calls of its old life have brought since.
+
+        Only for as long as the lease is ours: by then others may have begun it anew. What came meanwhile is looked at
+        by whoever is woken next.
+        """
+        store = self.ports.store
+        if wake.token and not await store.renew(wake, self.ports.pace.lease):
+            return
+        if loaded.pending:
+            ended = [fact.id for fact in loaded.facts[:FACTS_NAMED]]
+            log.warning("calls made for a tenant that was erased meanwhile have ended", tenant=wake.tenant, facts=ended)
+            await store.erase(wake.tenant, loaded.version, loaded.pending)
+        ours = await store.unlist(wake, [name for fact in loaded.facts for name in _names(fact)])
+        left = await store.load(wake.tenant)
+        if not ours or left.pending or left.known:
+            await store.mark_due([wake.tenant])
+
+    async def _prepare(self, loaded: Loaded, started: float, extra: Sequence[Fact], *, look: bool) -> "Prepared":
+        """Everything a decision rests on: the looked-at record, and a roster that has every entry it needs.
+
+        ``extra`` are facts that are in no inbox.
+        """
         ports, tenant = self.ports, loaded.tenant
         roster = Roster(loaded.counts, dict(loaded.entries), tenant.floor, tenant.kept.horizon)
-        facts = [*loaded.facts, *await self._parked(tenant)]
+        facts = [*loaded.facts, *await self._parked(tenant), *extra]
         users = [fact.user for fact in facts if isinstance(fact, UserFact)]
         users += [user for fact in facts if isinstance(fact, AllocateFact) for user in fact.seated]
         await know(ports, loaded, roster, users)
@@ -146,7 +169,8 @@ class Reconciler:
             looked = True
         else:
             observed, looked = Observed(tenant, fresh=False), look
-        if tidies := tenant.kept.due(loaded.now):
+        # Whatever waits in the inbox was young enough when it was taken in, and must not meet a horizon that has moved.
+        if tidies := tenant.kept.due(loaded.now) and loaded.pending <= loaded.read:
             await know_all(ports, loaded, roster)
         # The look may have taken long; a claim must not be born old.
         decided_at = self.ports.monotonic()
@@ -154,8 +178,7 @@ class Reconciler:
         folded = fold(observed.tenant, roster, facts, now, first_look=tenant.look is None)
         kept = hear(tenant.kept, facts, ports.policy.retention, now)
         if tidies:
-            read_at = _read_at(folded.tenant, now)
-            kept = tidy(roster, kept, ports.policy.retention, now, read_at)
+            kept = tidy(roster, kept, ports.policy.retention, now, _read_at(folded.tenant))
         record = replace(folded.tenant, kept=kept)
         notes = [*observed.notes, *folded.notes]
         if loaded.unreadable:
@@ -221,8 +244,6 @@ class Reconciler:
                 log.warning("a session could not be linked", tenant=verdict.tenant.id, reason=str(error))
         with structlog.contextvars.bound_contextvars(facts=[fact.id for fact in loaded.facts[:FACTS_NAMED]]):
             self._tell(loaded.tenant, verdict)
-        if verdict.tenant.kept.at != loaded.tenant.kept.at:
-            await self._trim(verdict.tenant, prepared.now)
         return verdict
 
     async def _missing(self, loaded: Loaded, prepared: "Prepared") -> tuple[RosterUser, ...]:
@@ -284,20 +305,32 @@ class Reconciler:
         """Drop the journal's oldest entries. Where that fails it is done the next time."""
         try:
             await self.ports.store.trim_journal(tenant.id, now - self.ports.policy.retention.journal)
-        except StoreError as error:  # a claim may have been saved, and is to be used
+        except StoreError as error:  # seats do not wait for it
             log.warning("a journal could not be trimmed", tenant=tenant.id, reason=str(error))
 
-    async def _post(self, tenant: Tenant) -> None:
-        """Hand the alerts that were saved last to those who deliver them. Repeatable."""
-        if tenant.outbox:
+    async def _post(self, tenant: Tenant) -> Tenant:
+        """Hand the alerts that were saved to those who deliver them; the record without those. Repeatable.
+
+        It never raises: seats are looked after whether or not people can be told, and what could not be handed over
+        stays in the record for the next pass.
+        """
+        if not tenant.outbox:
+            return tenant
+        try:
             new = await self.ports.store.post_alerts(tenant.id, tenant.outbox)
-            log_alerts(tenant.outbox[len(tenant.outbox) - new :])
+        except StoreError as error:
+            log.warning("alerts wait for the store", tenant=tenant.id, reason=str(error))
+            log_alerts(tenant.outbox)  # they may be in, and then nobody would log them later
+            return tenant
+        log_alerts(tenant.outbox[len(tenant.outbox) - new :])
+        return replace(tenant, outbox=())
 
     async def _finish(self, wake: Wake, verdict: Verdict, prepared: "Prepared") -> None:
-        tenant, counts = verdict.tenant, prepared.roster.counts()
+        tenant, counts = await self._post(verdict.tenant), prepared.roster.counts()
+        look_at = min(verdict.look_at, prepared.now + MINUTE) if tenant.outbox else verdict.look_at
         word = status(tenant, counts, self.ports.policy)
         full = utilization(tenant, counts)
-        await self.ports.store.finish(wake, verdict.look_at, word, tenant.upgrades, full)
+        await self.ports.store.finish(wake, look_at, word, tenant.upgrades, full)
 
     def _tell(self, before: Tenant, verdict: Verdict) -> None:
         """Log what changed: the decision, and every upgrade that moved."""
@@ -333,11 +366,11 @@ class Prepared:
     looked: bool
 
 
-def _read_at(tenant: Tenant, now: int) -> int | None:
-    """When all of Crovver's list was last read. Of a tenant without a subscription there is nothing to read."""
-    if tenant.trouble is not None and tenant.trouble.kind is TroubleKind.NO_SUBSCRIPTION:
-        return now
-    return tenant.look.walked_at if tenant.look is not None else None
+def _read_at(tenant: Tenant) -> int | None:
+    """When all of Crovver's list was last read; None where it never was, or where its summary tells of more rows."""
+    if tenant.look is None or tenant.look.unexplained != (0, 0):
+        return None
+    return tenant.look.walked_at
 
 
 def _sessions(tenant: Tenant) -> set[str]:

@@ -84,6 +84,12 @@ ALERTS: Final = Metric(
 ALERTS_PENDING: Final = Metric(
     "seats_alerts_pending", Kind.GAUGE, "Alerts that wait to be delivered, by channel.", {"channel": ()}
 )
+ALERTS_OLDEST: Final = Metric(
+    "seats_alerts_oldest_pending_seconds",
+    Kind.GAUGE,
+    "How long the alert that has waited for a channel longest has waited; 0: none does.",
+    {"channel": ()},
+)
 CHANNEL_FAILING: Final = Metric(
     "seats_alert_channel_failing_seconds",
     Kind.GAUGE,
@@ -108,7 +114,9 @@ BACKLOG_OLDEST: Final = Metric(
     "seats_backlog_oldest_seconds", Kind.GAUGE, "How long the tenant that has been due longest has waited; 0: none is."
 )
 UNMATCHED: Final = Metric(
-    "seats_unmatched_payments", Kind.GAUGE, "Payment events that belong to no checkout known, kept until one is."
+    "seats_unmatched_payments",
+    Kind.GAUGE,
+    "Payments (money came) that belong to no checkout known, among the 1,000 events kept longest until one is.",
 )
 DEAD_LETTERS: Final = Metric(
     "seats_dead_letters", Kind.GAUGE, "Messages that gave up, kept for people, by queue.", {"queue": QUEUES}
@@ -118,7 +126,7 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
         FACTS_ACCEPTED, LAG, RECONCILES, CROVVER_CALLS, CROVVER_SECONDS, UPGRADE_MOVES,
-        ALERTS, ALERTS_PENDING, CHANNEL_FAILING,
+        ALERTS, ALERTS_PENDING, ALERTS_OLDEST, CHANNEL_FAILING,
         UPGRADES, UPGRADES_OLDEST, TENANTS, BACKLOG_DUE, BACKLOG_LEASED, BACKLOG_OLDEST, UNMATCHED, DEAD_LETTERS,
     )
 }  # fmt: skip

@@ -25,7 +25,7 @@ def policy_of(settings: Settings) -> Policy:
         repair=settings.repair == "allocate",
         retention=Retention(
             journal=micros(settings.journal_for),
-            tombstones=micros(settings.tombstones_for),
+            tombstones=micros(settings.tombstones_for) if settings.tombstones_for else None,
             personal=micros(settings.personal_data_for),
         ),
         credits_warn_at=settings.credits_warn_at,

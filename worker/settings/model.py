@@ -14,6 +14,7 @@ from worker.settings.errors import ConfigError, Problem
 from worker.settings.sources import Given, environment_name, read_environment, read_toml
 from worker.settings.values import (
     SECRET,
+    AlertLinkUrls,
     AlertUrls,
     BaseUrl,
     Host,
@@ -79,7 +80,7 @@ class Settings(BaseModel):
     ingest_tokens: Annotated[tuple[SecretStr, ...], SECRET, secrets()] = ()
     operator_token: Annotated[SecretStr | None, SECRET, secret()] = None
     alert_urls: AlertUrls = ()
-    alert_link_urls: AlertUrls = ()
+    alert_link_urls: AlertLinkUrls = ()
     alert_gather: Annotated[timedelta, duration(timedelta(0), _HOUR)] = timedelta(minutes=1)
     alert_texts: OptionalPath = None
     public_url: OptionalBaseUrl = None
@@ -99,7 +100,7 @@ class Settings(BaseModel):
     full_look_every: Annotated[timedelta, duration(_SECOND, 30 * _DAY)] = timedelta(hours=6)
     ambiguous_hold: Annotated[timedelta, duration(_SECOND, 7 * _DAY)] = timedelta(minutes=30)
     journal_for: Annotated[timedelta, duration(_HOUR, 3650 * _DAY)] = timedelta(days=90)
-    tombstones_for: Annotated[timedelta, duration(_DAY, 3650 * _DAY)] = timedelta(days=90)
+    tombstones_for: Annotated[timedelta | None, duration(31 * _DAY, 3650 * _DAY)] = None
     personal_data_for: Annotated[timedelta, duration(_HOUR, 3650 * _DAY)] = timedelta(days=30)
     journal_length: Annotated[int, whole(10, 1_000_000)] = 1000
     success_url: HttpUrl = None

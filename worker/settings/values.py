@@ -120,11 +120,17 @@ def duration(least: timedelta, most: timedelta) -> BeforeValidator:
     def read(value: object) -> timedelta:
         length = value if isinstance(value, timedelta) else _duration(value)
         if not least <= length <= most:
-            bounds = f"{least.total_seconds():,g} to {most.total_seconds():,g} seconds"
-            raise Problem(f"must be {bounds} long{_given(value)}", "give such a duration")
+            raise Problem(f"must be {_length(least)} to {_length(most)} long{_given(value)}", "give such a duration")
         return length
 
     return BeforeValidator(read)
+
+
+def _length(duration: timedelta) -> str:
+    days, seconds = duration.days, duration.total_seconds()
+    if days > 1 and duration == timedelta(days=days):
+        return f"{days:,} days"
+    return f"{seconds:,g} second{'' if seconds == 1 else 's'}"
 
 
 def _duration(value: object) -> timedelta:
@@ -307,6 +313,16 @@ def _read_alert_urls(value: object) -> tuple[AlertUrl, ...]:
     return tuple(urls)
 
 
+def _read_link_urls(value: object) -> tuple[AlertUrl, ...]:
+    urls = _read_alert_urls(value)
+    if any(entry.least is not AlertSeverity.INFO for entry in urls):
+        raise Problem(
+            "must be URLs without warning= or critical= before them: payable links come with alerts for information",
+            "remove the prefix, or give that URL in SEATS_ALERT_URLS",
+        )
+    return urls
+
+
 RateValue = Annotated[Rate, BeforeValidator(_read_rate)]
 Thresholds = Annotated[tuple[int, ...], BeforeValidator(_read_thresholds)]
 HttpUrl = Annotated[str | None, BeforeValidator(_read_http_url)]
@@ -317,3 +333,4 @@ Namespace = Annotated[str, BeforeValidator(_read_namespace)]
 Host = Annotated[str, BeforeValidator(_read_host)]
 Word = Annotated[str | None, BeforeValidator(_read_word)]
 AlertUrls = Annotated[tuple[AlertUrl, ...], SECRET, BeforeValidator(_read_alert_urls)]
+AlertLinkUrls = Annotated[tuple[AlertUrl, ...], SECRET, BeforeValidator(_read_link_urls)]

@@ -1,7 +1,8 @@
 """What a store promises about alerts: a log of them, how far each channel has been told, and the fleet's alert book.
 
-Every alert stands in a log for each severity that it is at least as severe as, under a number that grows by one there.
-So a channel reads the log of the least severity it hears of, and what it has missed can be counted.
+Alerts are numbered, and each stands in a log for every severity that it is at least as severe as, under its number and
+with its place in that log. So a channel reads the log of the least severity it hears of, goes on where it stands when
+that changes, and what it has missed can be counted.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,10 @@ NEWS_FROM = 5 * MINUTE
 """A channel never seen before is told of what was posted this recently, 1,000 alerts at most."""
 
 CHANNEL_FORGOTTEN_AFTER = 7 * DAY
-"""A channel that nobody has asked about for so long is no longer configured anywhere."""
+"""A channel that nobody has asked about for so long starts anew."""
+
+CONFIGURED_WITHIN = 10 * MINUTE
+"""A channel that somebody has asked about this recently is configured somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class ChannelPeek:
 
     ``cursor`` is the number of the last alert it was told of. ``first_at`` and ``critical_at`` say when the oldest
     pending alert, and the oldest critical one, were posted; None: there is none. ``leased_until`` lies ahead while
-    somebody is sending.
+    somebody is sending. ``more`` says that the last message could not take all that waited. An instant that lies
+    further ahead of ``now`` than it can, as after the store's clock was set back, is 0.
     """
 
     now: int
@@ -50,14 +55,16 @@ class ChannelPeek:
     sent_at: int
     retry_at: int
     leased_until: int
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """Alerts that are the caller's to send over a channel, oldest first, up to the number ``upto``.
 
-    ``dropped`` alerts left the log before this channel could be told of them; ``unreadable`` ones were written by
-    another release. ``attempts`` is how often in a row sending has failed before.
+    ``dropped`` alerts left the log before this channel could be told of them (those of a forgotten tenant do not
+    count); ``unreadable`` ones were written by another release. ``attempts`` is how often in a row sending has failed
+    before.
     """
 
     token: str
@@ -70,7 +77,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """How a channel is doing. Instants are None until they happen; ``failing_since`` and ``error`` while it fails."""
+    """How a channel is doing. Instants are None until they happen; ``failing_since`` and ``error`` while it fails.
+
+    ``waiting_since`` is when the oldest pending alert was posted.
+    """
 
     name: str
     least: Severity
@@ -82,6 +92,7 @@ class ChannelState:
     retry_at: int | None
     failing_since: int | None
     error: str | None
+    waiting_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,8 @@ class AlertLog(Protocol):
     async def peek_channel(self, name: str, least: Severity) -> ChannelPeek:
         """What waits for a channel that hears of alerts of ``least`` severity and above.
 
-        A channel never seen before, or with another ``least`` than last time, starts with the latest news.
+        A channel never seen before starts with the latest news. One with another ``least`` than last time goes on with
+        what was posted after the last alert it was told of, so that it is told nothing twice.
         """
 
     async def claim_channel(self, name: str, cursor: int, lease: int) -> Delivery | None:

@@ -10,6 +10,7 @@ import structlog
 from worker.core.alerts import Alert, Severity
 from worker.store.alert_log import (
     CHANNEL_FORGOTTEN_AFTER,
+    CONFIGURED_WITHIN,
     LOG_LIMIT,
     NEWS_FROM,
     TOLD_AT_ONCE,
@@ -24,8 +25,6 @@ from worker.store.room import RedisRoom, text
 from worker.store.scripts import Arg, Call, command
 
 log = structlog.get_logger(__name__)
-
-_STATE = ("least", "cursor", "delivered", "dropped", "attempts", "sent_at", "retry_at", "failing_since", "error")
 
 
 class Alerts(RedisRoom):
@@ -50,17 +49,19 @@ class Alerts(RedisRoom):
         return rows, number if len(entries) == limit else None
 
     async def peek_channel(self, name: str, least: Severity) -> ChannelPeek:
-        keys = [self._channel(name), self._numbers, self._log(least), self.keys.alerts("channels")]
+        logs = [self._log(least), self._log(Severity.CRITICAL), self._erased(least)]
+        keys = [self._channel(name), self._numbers, *logs, self.keys.alerts("channels")]
         call = Call("peek_channel", keys, [name, least.value, NEWS_FROM, CHANNEL_FORGOTTEN_AFTER])
-        now, cursor, pending, first_at, critical_at, sent_at, retry_at, until = map(int, await self.scripts.run(call))
+        reply = map(int, await self.scripts.run(call))
+        now, cursor, pending, first_at, critical_at, sent_at, retry_at, until, more = reply
         return ChannelPeek(
             now, cursor, pending,
             None if first_at < 0 else first_at, None if critical_at < 0 else critical_at,
-            sent_at, retry_at, until,
+            sent_at, retry_at, until, bool(more),
         )  # fmt: skip
 
     async def claim_channel(self, name: str, cursor: int, lease: int) -> Delivery | None:
-        keys = [self._channel(name), self._numbers, *self._logs]
+        keys = [self._channel(name), self._numbers, *self._logs, *self._all_erased]
         reply = await self.scripts.run(Call("claim_channel", keys, [cursor, lease, TOLD_AT_ONCE]))
         if not reply:
             return None
@@ -82,28 +83,18 @@ class Alerts(RedisRoom):
         return await self._settle(name, [delivery.token, "", 0, 0, wait, reason])
 
     async def channels(self) -> list[ChannelState]:
-        names = [text(name) for name in await self.scripts.run(command("ZRANGE", self.keys.alerts("channels"), 0, -1))]
-        numbers, *states = await self.scripts.batch(
-            [
-                command("HMGET", self._numbers, *(severity.value for severity in Severity)),
-                *(command("HMGET", self._channel(name), *_STATE) for name in sorted(names)),
-            ]
-        )
-        newest = dict(zip(Severity, (int(number or 0) for number in numbers), strict=True))
+        keys = [self.keys.alerts("channels"), self._numbers, *self._logs, *self._all_erased]
+        reply = await self.scripts.run(Call("list_channels", keys, [self._channel(""), CONFIGURED_WITHIN]))
         found = []
-        for name, state in zip(sorted(names), states, strict=True):
-            least, cursor, delivered, dropped, attempts, sent_at, retry_at, failing_since, error = state
-            if least is None:
-                continue  # forgotten
-            severity = Severity(text(least))
+        for name, least, pending, first_at, delivered, dropped, attempts, sent_at, retry_at, since, error in reply:
             found.append(
                 ChannelState(
-                    name, severity, newest[severity] - int(cursor), int(delivered or 0), int(dropped or 0),
-                    int(attempts or 0), _optional(sent_at), _optional(retry_at), _optional(failing_since),
-                    None if error is None else text(error),
+                    text(name), Severity(text(least)), int(pending), int(delivered), int(dropped), int(attempts),
+                    _optional(sent_at), _optional(retry_at), _optional(since), None if error is None else text(error),
+                    None if int(first_at) < 0 else int(first_at),
                 )
             )  # fmt: skip
-        return found
+        return sorted(found, key=lambda channel: channel.name)
 
     async def load_fleet(self) -> FleetBook:
         version, serial, book = await self.scripts.run(
@@ -136,8 +127,15 @@ class Alerts(RedisRoom):
     def _logs(self) -> list[str]:
         return [self._log(severity) for severity in Severity]
 
+    @property
+    def _all_erased(self) -> list[str]:
+        return [self._erased(severity) for severity in Severity]
+
     def _log(self, severity: Severity) -> str:
         return self.keys.alerts(f"log:{severity.value}")
+
+    def _erased(self, severity: Severity) -> str:
+        return self.keys.alerts(f"erased:{severity.value}")
 
     def _channel(self, name: str) -> str:
         return self.keys.alerts(f"channel:{name}")

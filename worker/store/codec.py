@@ -75,17 +75,19 @@ def decode_fact(data: bytes) -> Fact:
     return fact
 
 
-def decode_accepted(item: bytes) -> tuple[int, str, Fact]:
-    """A fact as an inbox holds it, after the time of its acceptance and its trace; 0 and '' where none was noted.
+def decode_accepted(item: bytes, stamp: bytes | None) -> tuple[int, str, Fact]:
+    """The time of a fact's acceptance and its trace, as its stamp tells (0 and '' where none was noted), and the fact.
+
+    A release of before wrote the stamp into the inbox, before the fact.
 
     Raises:
         Unreadable: it is not one this release knows.
     """
-    stamp, _, fact = item.partition(b" ")
-    at, _, trace = stamp.partition(b";")
-    if not at.isdigit():
-        return 0, "", decode_fact(item)
-    return int(at), trace.decode("ascii", "replace"), decode_fact(fact)
+    first, _, rest = item.partition(b" ")
+    if first.partition(b";")[0].isdigit():
+        item, stamp = rest, first
+    at, _, trace = (stamp or b"").partition(b";")
+    return int(at) if at.isdigit() else 0, trace.decode("ascii", "replace"), decode_fact(item)
 
 
 def encode_entry(entry: Entry) -> bytes:

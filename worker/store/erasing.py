@@ -1,11 +1,14 @@
 """Erasing in Redis: the steps that ``worker.store.forget`` is made of."""
 
+import json
+import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from worker.core.alerts import Severity
 from worker.core.tenant import Status
 from worker.core.upgrade import State
+from worker.store.alert_log import LOG_LIMIT
 from worker.store.codec import Unreadable, decode_alert
 from worker.store.interface import Wake
 from worker.store.room import RedisRoom, text
@@ -33,21 +36,22 @@ class Erasing(RedisRoom):
         token = text(await self.scripts.run(Call("hold", names, [tenant, lease])))
         return Wake(tenant, token) if token else None
 
-    async def erase(self, tenant: str, version: int) -> bool:
+    async def erase(self, tenant: str, version: int, pending: int) -> bool:
         keys = self.keys
-        names = [keys.record(tenant), keys.inbox(tenant), keys.roster(tenant)]
+        names = [keys.erased(tenant), keys.record(tenant), keys.inbox(tenant), keys.stamps(tenant), keys.roster(tenant)]
         names += [keys.standing(tenant, name) for name in _PARTS]
         names += [keys.journal(tenant), keys.unreadable(tenant)]
-        return bool(await self.scripts.run(Call("erase", names, [version, REMEMBERED_SECONDS])))
+        return bool(await self.scripts.run(Call("erase", names, [version, pending, REMEMBERED_SECONDS])))
 
-    async def unlist(self, tenant: str, names: Collection[str]) -> None:
-        await self._unlink(tenant, names)
-        await self._forget_alerts(tenant)
-        upgrades = await self._upgrades_of(tenant)
-        for start in range(0, len(upgrades), _CHUNK):
-            await self._remove(_UPGRADE_SETS, _UPGRADE_HASHES, upgrades[start : start + _CHUNK])
+    async def unlist(self, wake: Wake, names: Collection[str]) -> bool:
+        upgrades = await self._upgrades_of(wake.tenant)
+        for start in range(0, len(upgrades) or 1, _CHUNK):
+            if not await self._remove(wake, _UPGRADE_SETS, _UPGRADE_HASHES, upgrades[start : start + _CHUNK]):
+                return False
+        await self._unlink(wake.tenant, names)
+        await self._forget_alerts(wake.tenant)
         # Last: as long as it is listed, whoever was interrupted here sees that there is something left to forget.
-        await self._remove(_TENANT_SETS, _TENANT_HASHES, [tenant])
+        return await self._remove(wake, _TENANT_SETS, _TENANT_HASHES, [wake.tenant])
 
     async def unreadable(self, tenant: str) -> int:
         return int(await self.scripts.run(command("LLEN", self.keys.unreadable(tenant))))
@@ -55,13 +59,15 @@ class Erasing(RedisRoom):
     async def drop_unreadable(self, tenant: str, user: str) -> int:
         key = self.keys.unreadable(tenant)
         items = await self.scripts.run(command("LRANGE", key, 0, -1))
-        about = [item for item in items if user.encode() in item]
+        names = _naming(user)
+        about = [item for item in items if names.search(item)]
         await self.scripts.batch([command("LREM", key, 0, item) for item in about])
         return len(about)
 
-    async def _remove(self, sets: Sequence[str], hashes: Sequence[str], members: Sequence[str]) -> None:
-        names = [self.keys.index(name) for name in (*sets, *hashes)]
-        await self.scripts.run(Call("remove", names, [len(sets), *members]))
+    async def _remove(self, wake: Wake, sets: Sequence[str], hashes: Sequence[str], members: Sequence[str]) -> bool:
+        """Take members off lists; False where the lease is not the caller's any more, and nothing was removed."""
+        names = [self.keys.index(name) for name in ("tokens", *sets, *hashes)]
+        return bool(await self.scripts.run(Call("remove", names, [wake.tenant, wake.token, len(sets), *members])))
 
     async def _upgrades_of(self, tenant: str) -> list[str]:
         """Every upgrade that is listed as this tenant's, also those that its record has long dropped."""
@@ -85,7 +91,7 @@ class Erasing(RedisRoom):
         await self.scripts.batch(calls)
 
     async def _forget_alerts(self, tenant: str) -> None:
-        """Take a tenant's alerts out of the logs; a channel that was yet to be told of some counts them as dropped."""
+        """Take a tenant's alerts out of the logs; a channel that was yet to be told of some never hears of them."""
         await self.scripts.run(command("HDEL", self.keys.alerts("posted"), tenant))
         for severity in Severity:
             key = self.keys.alerts(f"log:{severity.value}")
@@ -94,10 +100,17 @@ class Erasing(RedisRoom):
                 entries = await self.scripts.run(command("XRANGE", key, start, "+", "COUNT", _CHUNK))
                 ours = [ident for ident, fields in entries if _tenant_of(fields) == tenant]
                 if ours:
-                    await self.scripts.run(command("XDEL", key, *ours))
+                    erased = self.keys.alerts(f"erased:{severity.value}")
+                    await self.scripts.run(Call("erase_alerts", [key, erased], [LOG_LIMIT, *ours]))
                 if len(entries) < _CHUNK:
                     break
                 start = f"({text(entries[-1][0])}"
+
+
+def _naming(user: str) -> re.Pattern[bytes]:
+    """A user's id as a string of JSON, and not as a key of it, whichever way its characters are written."""
+    written = {json.dumps(user, ensure_ascii=escaped).encode() for escaped in (True, False)}
+    return re.compile(b"(?:" + b"|".join(map(re.escape, sorted(written))) + rb")(?!\s*:)")
 
 
 def _tenant_of(fields: object) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from worker.core.facts import AllocateFact, Fact, RosterFact, UserFact
+from worker.core.facts import AllocateFact, CheckoutFact, Fact, PaymentFact, RosterFact, UserFact
 from worker.core.journal import Note, NoteKind
 from worker.core.roster import Entry
 from worker.core.tenant import Tenant
@@ -34,11 +34,14 @@ class TenantBusy(NotForgotten):
 
 
 class MayBePaid(NotForgotten):
-    """A checkout of the tenant may be paid, or is paid and not seen yet: nobody would know whose money it is."""
+    """Money may come for the tenant, or has come and is not seen to: nobody would know whose it is.
 
-    def __init__(self, upgrade: Upgrade) -> None:
+    ``upgrade`` is the one whose money that is, where there is one.
+    """
+
+    def __init__(self, reason: str, upgrade: Upgrade | None = None) -> None:
         self.upgrade = upgrade
-        super().__init__(f"upgrade {upgrade.id} is {upgrade.state.value} and may still be paid")
+        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,19 @@ class ForgottenUser:
     unreadable: int
 
 
-def may_be_paid(tenant: Tenant, now: int) -> Upgrade | None:
-    """The upgrade whose money would lose its owner with the tenant; None where there is none."""
-    return next((one for one in reversed(tenant.upgrades) if one.open or one.payable(now)), None)
+def may_be_paid(loaded: Loaded) -> MayBePaid | None:
+    """What money would lose its owner with the tenant; None where none would, as far as can be known."""
+    for upgrade in reversed(loaded.tenant.upgrades):
+        if upgrade.open or upgrade.payable(loaded.now):
+            return MayBePaid(f"upgrade {upgrade.id} is {upgrade.state.value} and may still be paid", upgrade)
+    for payment in loaded.tenant.early:
+        if payment.settles:
+            return MayBePaid(f"payment event {payment.id} tells of money that no upgrade is known for")
+    if any(isinstance(one, CheckoutFact) or (isinstance(one, PaymentFact) and not one.foreign) for one in loaded.facts):
+        return MayBePaid("news of a checkout or a payment waits to be folded in")
+    if loaded.pending > loaded.read:
+        return MayBePaid("more facts wait to be folded in than can be looked through, and some may tell of a payment")
+    return None
 
 
 async def forget(store: Store, tenant: str, *, force: bool = False) -> bool:
@@ -61,7 +74,7 @@ async def forget(store: Store, tenant: str, *, force: bool = False) -> bool:
     Whoever has read the tenant before finds afterwards that somebody has saved since, and drops what it made of it.
 
     Raises:
-        MayBePaid: an upgrade stands in the way, and ``force`` is not given.
+        MayBePaid: something stands in the way, and ``force`` is not given.
         TenantBusy: it is being reconciled.
         StoreError: some of it may be erased by now.
     """
@@ -69,21 +82,22 @@ async def forget(store: Store, tenant: str, *, force: bool = False) -> bool:
         loaded = await store.load(tenant)
         if not loaded.known and not loaded.pending and not await store.known_tenants([tenant]):
             return False
-        upgrade = may_be_paid(loaded.tenant, loaded.now)
-        if upgrade is not None and not force:
-            raise MayBePaid(upgrade)
+        if not force and (money := may_be_paid(loaded)):
+            raise money
         wake = await store.hold(tenant, HELD_FOR)
         if wake is None:
             raise TenantBusy(f"tenant {tenant!r} is being reconciled")
-        if not await store.erase(tenant, loaded.version):
+        if not await store.erase(tenant, loaded.version, loaded.pending):
             await store.renew(wake, 0)
             continue
         names = [name for one in loaded.tenant.upgrades for name in _names(one)]
         early = await store.parked_for([tenant, *names])
         await store.unpark([fact.id for fact in early if await is_of_no_other(store, fact, tenant)])
-        await store.unlist(tenant, names)
-        if (await store.load(tenant)).pending:
-            # Facts that came meanwhile: the first ones of its new life.
+        ended = await store.unlist(wake, names)
+        anew = await store.load(tenant)
+        if not ended or anew.pending or anew.known:
+            # Facts that came meanwhile are the first ones of its new life. Where this took longer than the lease,
+            # somebody may have begun that: whoever is woken lists it, or ends what is left to do here.
             await store.mark_due([tenant])
         return True
     raise TenantBusy(f"tenant {tenant!r} is being reconciled")
@@ -95,10 +109,23 @@ async def forget_user(store: Store, tenant: str, user: str) -> ForgottenUser:
     The user's id stays, in the roster and in the journal: it is the host app's key, and what says that a user was
     removed has to outlive what is said late about it.
 
+    The tenant is held meanwhile: whoever repeats a commit, as its reply was lost, must find that nobody else has saved.
+    It is due at once afterwards.
+
     Raises:
-        TenantBusy: facts about this user wait to be folded in, or somebody keeps saving.
+        TenantBusy: it is being reconciled, facts about this user wait to be folded in, or somebody keeps saving.
         StoreError: nothing was erased, as far as is known.
     """
+    wake = await store.hold(tenant, HELD_FOR)
+    if wake is None:
+        raise TenantBusy(f"tenant {tenant!r} is being reconciled")
+    try:
+        return await _forget_user(store, tenant, user)
+    finally:
+        await store.renew(wake, 0)
+
+
+async def _forget_user(store: Store, tenant: str, user: str) -> ForgottenUser:
     for _ in range(_TRIES):
         loaded = await store.load(tenant)
         if loaded.pending > loaded.read or any(_names_user(fact, user) for fact in loaded.facts):

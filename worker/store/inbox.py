@@ -21,7 +21,7 @@ def append_calls(
     between them has not been told that the facts were taken, and sends them again.
     """
     calls = [
-        Call("append", [keys.inbox(tenant)], [limit, trace, *(encode_fact(fact) for fact in batch)])
+        Call("append", [keys.inbox(tenant), keys.stamps(tenant)], [limit, trace, *map(encode_fact, batch)])
         for tenant, batch in facts.items()
     ]
     return [*calls, mark_due_call(keys, list(facts), settle)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from worker.core.facts import Fact, PaymentFact
+from worker.core.facts import Fact, Outcome, PaymentFact
 from worker.core.journal import Json, Note
 from worker.core.roster import Counts, Entry, Standing
 from worker.core.tenant import Status, Tenant
@@ -74,8 +74,8 @@ class Loaded:
 
     @property
     def erased(self) -> bool:
-        """Whether this tenant was erased, and nothing has been said of it since."""
-        return self.version < 0 and not self.pending
+        """Whether this tenant was erased, and all that came since is how calls of its old life ended."""
+        return self.version < 0 and self.pending == sum(isinstance(fact, Outcome) for fact in self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,15 +303,16 @@ class Store(AlertLog, Protocol):
     async def hold(self, tenant: str, lease: int) -> Wake | None:
         """Lease one tenant to the caller, due or not; None where somebody is at it."""
 
-    async def erase(self, tenant: str, version: int) -> bool:
-        """Erase all that is kept of a tenant itself; False where someone has saved since ``version`` was read.
+    async def erase(self, tenant: str, version: int, pending: int) -> bool:
+        """Erase all that is kept of a tenant itself; False where someone has saved since ``version`` was read, or more
+        facts than those ``pending`` then have come.
 
         Its version is negative then, until it is saved again, and for a day at most.
         """
 
-    async def unlist(self, tenant: str, names: Collection[str]) -> None:
+    async def unlist(self, wake: Wake, names: Collection[str]) -> bool:
         """Take an erased tenant, its upgrades and its alerts off all lists, and end its lease. ``names`` are those its
-        checkouts may be asked for by."""
+        checkouts may be asked for by. False where the lease is not the caller's any more: the tenant stays listed."""
 
     async def unreadable(self, tenant: str) -> int:
         """How many facts of a tenant nobody could read; they are kept for 30 days."""

@@ -21,6 +21,14 @@ class Keys:
     def inbox(self, tenant: str) -> str:
         return self.tenant(tenant) + "inbox"
 
+    def stamps(self, tenant: str) -> str:
+        """When each fact of the inbox came."""
+        return self.tenant(tenant) + "stamps"
+
+    def erased(self, tenant: str) -> str:
+        """The version of a tenant that was erased, for as long as that is remembered."""
+        return self.tenant(tenant) + "erased"
+
     def roster(self, tenant: str) -> str:
         return self.tenant(tenant) + "roster"
 

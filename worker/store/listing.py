@@ -46,7 +46,7 @@ class Listing(RedisRoom):
         args: list[Arg] = [limit]
         for state, wait in waits.items():
             args += [state.value, wait]
-        keys = [self.keys.index("owners"), self.keys.index("moved:")]
+        keys = [self.keys.index(name) for name in ("owners", "states", "moved:")]
         total, *flat = await self.scripts.run(Call("stuck", keys, args))
         rows = [
             StuckUpgrade(text(upgrade), text(tenant), State(text(state)), int(float(since)))

@@ -362,15 +362,19 @@ class MemoryStore(MemoryAlerts):
         self._leases[tenant] = (now + lease, str(self._serial))
         return Wake(tenant, str(self._serial))
 
-    async def erase(self, tenant: str, version: int) -> bool:
+    async def erase(self, tenant: str, version: int, pending: int) -> bool:
         await self.step("erase")
-        if self._tenant(tenant).version != version:
+        kept = self._tenant(tenant)
+        if kept.version != version or len(kept.inbox) > pending:
             return False
         self._kept[tenant] = _Kept(Tenant(tenant), -abs(version) - 1)
         return True
 
-    async def unlist(self, tenant: str, names: Collection[str]) -> None:
+    async def unlist(self, wake: Wake, names: Collection[str]) -> bool:
         await self.step("unlist")
+        tenant, held = wake.tenant, self._leases.get(wake.tenant)
+        if (held[1] if held is not None else "") != wake.token:
+            return False
         for name in names:
             if self._links.get(name) == tenant:
                 del self._links[name]
@@ -382,6 +386,7 @@ class MemoryStore(MemoryAlerts):
             self._due, self._leases, self._again, self._waiting, self._statuses, self._since, self._fullness,
         ):  # fmt: skip
             known.pop(tenant, None)
+        return True
 
     async def unreadable(self, tenant: str) -> int:
         await self.step("unreadable")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from worker.core.alerts import Alert, Severity
 from worker.core.times import MINUTE
 from worker.store.alert_log import (
-    CHANNEL_FORGOTTEN_AFTER,
+    CONFIGURED_WITHIN,
     LOG_LIMIT,
     NEWS_FROM,
     TOLD_AT_ONCE,
@@ -21,6 +21,7 @@ from worker.store.alert_log import (
 @dataclass(slots=True)
 class _Entry:
     number: int
+    nth: int
     at: int
     alert: Alert
 
@@ -29,11 +30,16 @@ class _Entry:
 class _Channel:
     least: Severity
     cursor: int
+    nth: int
     seen_at: int
     token: str = ""
     leased_until: int = 0
     attempts: int = 0
     retry_at: int | None = None
+    wait: int = 0
+    lease: int = 0
+    sends: tuple[Severity, int, bool] | None = None
+    more: bool = False
     sent_at: int | None = None
     failing_since: int | None = None
     error: str | None = None
@@ -50,7 +56,8 @@ class MemoryAlerts:
         self.alert_limit = LOG_LIMIT
         self._posted: dict[str, int] = {}
         self._logs: dict[Severity, list[_Entry]] = {severity: [] for severity in Severity}
-        self._numbers = dict.fromkeys(Severity, 0)
+        self._erased: dict[Severity, list[int]] = {severity: [] for severity in Severity}
+        self._posted_to = dict.fromkeys(Severity, 0)
         self._channels: dict[str, _Channel] = {}
         self._tokens = 0
         self._fleet = FleetBook()
@@ -67,48 +74,57 @@ class MemoryAlerts:
 
     def _forget_alerts(self, tenant: str) -> None:
         self._posted.pop(tenant, None)
-        for log in self._logs.values():
+        for severity, log in self._logs.items():
+            self._erased[severity] += [entry.nth for entry in log if entry.alert.tenant == tenant]
+            del self._erased[severity][: -self.alert_limit]
             log[:] = [entry for entry in log if entry.alert.tenant != tenant]
 
     async def peek_channel(self, name: str, least: Severity) -> ChannelPeek:
         await self.step("peek_channel")
         now, log = self.clock(), self._logs[least]
         channel = self._channels.get(name)
-        if channel is None or channel.least is not least:
+        if channel is None:
             news = [entry for entry in log[-1000:] if entry.at >= now - NEWS_FROM]
-            cursor = news[0].number - 1 if news else self._numbers[least]
-            channel = self._channels[name] = _Channel(least, cursor, now)
+            cursor = news[0].number - 1 if news else self._posted_to[Severity.INFO]
+            channel = self._channels[name] = _Channel(least, cursor, self._nth_at(least, cursor), now)
+        if channel.least is not least:
+            channel.least, channel.nth = least, self._nth_at(least, channel.cursor)
         if now > channel.seen_at + MINUTE:
             channel.seen_at = now
-        pending = [entry for entry in log if entry.number > channel.cursor]
-        critical = [entry.at for entry in pending if entry.alert.severity is Severity.CRITICAL]
+        waiting = self._after(least, channel.cursor)
+        critical = self._after(Severity.CRITICAL, channel.cursor)
         return ChannelPeek(
             now=now,
             cursor=channel.cursor,
-            pending=self._numbers[least] - channel.cursor,
-            first_at=pending[0].at if pending else None,
-            critical_at=critical[0] if critical else None,
-            sent_at=channel.sent_at or 0,
-            retry_at=channel.retry_at or 0,
-            leased_until=channel.leased_until,
+            pending=self._pending(channel),
+            first_at=_no_later_than(waiting[0].at, now) if waiting else None,
+            critical_at=_no_later_than(critical[0].at, now) if critical else None,
+            sent_at=_no_later_than(channel.sent_at or 0, now),
+            retry_at=_no_later_than(channel.retry_at or 0, now + channel.wait),
+            leased_until=_no_later_than(channel.leased_until, now + channel.lease),
+            more=channel.more,
         )
 
     async def claim_channel(self, name: str, cursor: int, lease: int) -> Delivery | None:
         await self.step("claim_channel")
         now, channel = self.clock(), self._channels.get(name)
-        if channel is None or channel.cursor != cursor or max(channel.retry_at or 0, channel.leased_until) > now:
+        if channel is None or channel.cursor != cursor:
             return None
-        newest = self._numbers[channel.least]
-        if newest <= cursor:
+        retry_at = _no_later_than(channel.retry_at or 0, now + channel.wait)
+        if max(retry_at, _no_later_than(channel.leased_until, now + channel.lease)) > now:
             return None
-        pending = [entry for entry in self._logs[channel.least] if entry.number > cursor][:TOLD_AT_ONCE]
+        waiting = self._after(channel.least, cursor)
+        sent = waiting[:TOLD_AT_ONCE]
+        if not sent:
+            return None
         self._tokens += 1
-        channel.token, channel.leased_until = str(self._tokens), now + lease
+        channel.token, channel.leased_until, channel.lease = str(self._tokens), now + lease, lease
+        channel.sends = (channel.least, sent[-1].nth, len(waiting) > len(sent))
         return Delivery(
             token=channel.token,
-            upto=pending[-1].number if pending else newest,
-            alerts=tuple(entry.alert for entry in pending),
-            dropped=pending[0].number - cursor - 1 if pending else newest - cursor,
+            upto=sent[-1].number,
+            alerts=tuple(entry.alert for entry in sent),
+            dropped=sent[-1].nth - channel.nth - len(sent) - self._erased_in(channel, sent[-1].nth),
             unreadable=0,
             attempts=channel.attempts,
         )
@@ -116,9 +132,10 @@ class MemoryAlerts:
     async def delivered(self, name: str, delivery: Delivery) -> bool:
         await self.step("delivered")
         channel = self._leased(name, delivery)
-        if channel is None:
+        if channel is None or channel.sends is None:
             return False
         channel.cursor, channel.sent_at = delivery.upto, self.clock()
+        channel.least, channel.nth, channel.more = channel.sends
         channel.delivered += len(delivery.alerts)
         channel.dropped += delivery.dropped
         channel.attempts, channel.retry_at, channel.failing_since, channel.error = 0, None, None, None
@@ -131,21 +148,22 @@ class MemoryAlerts:
             return False
         now = self.clock()
         channel.attempts += 1
-        channel.retry_at, channel.error = now + wait, reason
+        channel.retry_at, channel.wait, channel.error = now + wait, wait, reason
         channel.failing_since = now if channel.failing_since is None else channel.failing_since
         return True
 
     async def channels(self) -> list[ChannelState]:
         await self.step("channels")
-        cut = self.clock() - CHANNEL_FORGOTTEN_AFTER
-        return [
-            ChannelState(
-                name, one.least, self._numbers[one.least] - one.cursor, one.delivered, one.dropped, one.attempts,
-                one.sent_at, one.retry_at, one.failing_since, one.error,
-            )
-            for name, one in sorted(self._channels.items())
-            if one.seen_at > cut
-        ]  # fmt: skip
+        cut = self.clock() - CONFIGURED_WITHIN
+        found = []
+        for name, one in sorted(self._channels.items()):
+            waiting = self._after(one.least, one.cursor)
+            state = ChannelState(
+                name, one.least, self._pending(one), one.delivered, one.dropped, one.attempts, one.sent_at,
+                one.retry_at, one.failing_since, one.error, waiting[0].at if waiting else None,
+            )  # fmt: skip
+            found += [state] if one.seen_at >= cut else []
+        return found
 
     async def load_fleet(self) -> FleetBook:
         await self.step("load_fleet")
@@ -166,12 +184,29 @@ class MemoryAlerts:
                 continue
             self._posted[tenant] = alert.serial
             new += 1
+            number = self._posted_to[Severity.INFO] + 1
             for severity in Severity:
                 if severity.rank <= alert.severity.rank:
-                    self._numbers[severity] += 1
-                    self._logs[severity].append(_Entry(self._numbers[severity], now, alert))
+                    self._posted_to[severity] += 1
+                    self._logs[severity].append(_Entry(number, self._posted_to[severity], now, alert))
                     del self._logs[severity][: -self.alert_limit]
         return new
+
+    def _after(self, least: Severity, cursor: int) -> list[_Entry]:
+        return [entry for entry in self._logs[least] if entry.number > cursor]
+
+    def _nth_at(self, least: Severity, cursor: int) -> int:
+        """Which of a log's alerts the last one up to a number is."""
+        waiting = self._after(least, cursor)
+        return waiting[0].nth - 1 if waiting else self._posted_to[least]
+
+    def _erased_in(self, channel: _Channel, upto: int) -> int:
+        return sum(channel.nth < nth <= upto for nth in self._erased[channel.least])
+
+    def _pending(self, channel: _Channel) -> int:
+        newest = self._posted_to[channel.least]
+        waits = bool(self._after(channel.least, channel.cursor))
+        return newest - channel.nth - self._erased_in(channel, newest) if waits else 0
 
     def _leased(self, name: str, delivery: Delivery) -> _Channel | None:
         """The channel, its lease given back; None where that is another's by now."""
@@ -180,3 +215,8 @@ class MemoryAlerts:
             return None
         channel.token, channel.leased_until = "", 0
         return channel
+
+
+def _no_later_than(at: int, latest: int) -> int:
+    """An instant; 0 for one that lies further ahead than it can, as after the clock was set back."""
+    return at if at <= latest else 0

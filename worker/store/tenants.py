@@ -1,6 +1,7 @@
 """Tenant records and rosters: read as one, saved as one, under a version."""
 
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from redis.exceptions import ResponseError
 
@@ -23,14 +24,14 @@ class Tenants(RedisRoom):
     async def load(self, tenant: str) -> Loaded:
         classes = [self.keys.standing(tenant, standing.value) for standing in CLASSES]
         names = [self.keys.record(tenant), self.keys.inbox(tenant), self.keys.roster(tenant), *classes]
-        names.append(self.keys.standing(tenant, "removed"))
+        names += [self.keys.standing(tenant, "removed"), self.keys.stamps(tenant), self.keys.erased(tenant)]
         reply = await self.scripts.run(Call("load", names, [FACTS_AT_ONCE, SMALL_ROSTER]))
-        seconds, micros, version, document, size, missing, orphaned, gone, removed, pending, raw, pairs = reply
+        seconds, micros, version, document, size, missing, orphaned, gone, removed, pending, raw, pairs, stamps = reply
         facts, accepted, unreadable = [], [], []
         traces: dict[str, None] = {}
-        for item in raw:
+        for item, stamp in zip_longest(raw, stamps):
             try:
-                at, trace, fact = decode_accepted(item)
+                at, trace, fact = decode_accepted(item, stamp)
                 facts.append(fact)
                 accepted.append(at)
                 traces[trace] = None
@@ -80,6 +81,7 @@ class Tenants(RedisRoom):
         classes = [self.keys.standing(tenant, standing.value) for standing in CLASSES]
         names = [self.keys.record(tenant), self.keys.inbox(tenant), self.keys.roster(tenant), *classes]
         names += [self.keys.standing(tenant, "removed"), self.keys.journal(tenant), self.keys.unreadable(tenant)]
+        names += [self.keys.stamps(tenant), self.keys.erased(tenant)]
         changes: list[Arg] = []
         for user, entry in commit.changes.items():
             if entry is None:

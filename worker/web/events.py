@@ -29,7 +29,7 @@ def event_routes(services: Services) -> list[Route]:
         body = await read_body(request, LARGEST_BODY)
         caller = request.headers.get("traceparent", "")
         with services.spans.span("POST /v1/events", "server", parent=caller) as trace:
-            batch = _batch(kind, body, services.now())
+            batch = _batch(kind, body, services.now(), services.policy.retention.tombstones)
             if batch.facts:
                 await services.store.append(batch.facts, settle=services.settle, trace=trace)
                 services.meters.count(FACTS_ACCEPTED.name, batch.count, door="events")
@@ -42,14 +42,14 @@ def event_routes(services: Services) -> list[Route]:
     return [Route("/v1/events", guard, methods=["POST"])]
 
 
-def _batch(kind: str, body: bytes, now: int) -> Batch:
+def _batch(kind: str, body: bytes, now: int, lifetime: int | None) -> Batch:
     is_array = body.lstrip(b" \t\r\n")[:1] == b"["
     if is_array and kind == ONE:
         raise Problem(400, f"{ONE} is one event, not an array: send {MANY}")
     if not is_array and kind == MANY:
         raise Problem(400, f"{MANY} is a JSON array of events")
     try:
-        return read_events(body, now) if is_array else read_event(body, now)
+        return read_events(body, now, lifetime) if is_array else read_event(body, now, lifetime)
     except NotJSON as error:
         raise Problem(400, f"{error}; nothing was accepted") from None
     except TooManyEvents as error:

@@ -28,6 +28,9 @@ from worker.web.services import Services
 ANSWER_WITHIN: Final = 5.0
 """Seconds the state has; Prometheus gives up after ten."""
 
+PAYMENTS_AT_ONCE: Final = 1_000
+"""Payment events without a tenant that are looked at for those that brought money."""
+
 
 def metrics_routes(services: Services) -> list[Route]:
     """The route; it asks nobody who they are, and tells of no tenant."""
@@ -55,22 +58,21 @@ async def read(services: Services) -> "Reading":
         StoreError: the state, or the broker, can't be used.
     """
     store = services.store
-    counts, census, backlog, dead, channels, now = await asyncio.gather(
-        store.counts(), store.census(), store.backlog(), services.dead_letters.count(), store.channels(), store.now()
+    (counts, census, backlog, dead), (channels, parked, now) = await asyncio.gather(
+        asyncio.gather(store.counts(), store.census(), store.backlog(), services.dead_letters.count()),
+        asyncio.gather(store.channels(), store.parked(PAYMENTS_AT_ONCE), store.now()),
     )
     gauges: dict[str, Mapping[str, float]] = {
         catalogue.ALERTS_PENDING.name: {channel.name: channel.pending for channel in channels},
-        catalogue.CHANNEL_FAILING.name: {
-            channel.name: (now - channel.failing_since) / SECOND if channel.failing_since is not None else 0
-            for channel in channels
-        },
+        catalogue.ALERTS_OLDEST.name: {channel.name: _seconds(channel.waiting_since, now) for channel in channels},
+        catalogue.CHANNEL_FAILING.name: {channel.name: _seconds(channel.failing_since, now) for channel in channels},
         catalogue.TENANTS.name: {status.value: number for status, number in census.tenants.items()},
         catalogue.UPGRADES.name: {state.value: number for state, number in census.upgrades.items()},
         catalogue.UPGRADES_OLDEST.name: {state.value: age / SECOND for state, age in census.oldest.items()},
         catalogue.BACKLOG_DUE.name: {"": backlog.due},
         catalogue.BACKLOG_LEASED.name: {"": backlog.leased},
         catalogue.BACKLOG_OLDEST.name: {"": backlog.oldest / SECOND},
-        catalogue.UNMATCHED.name: {"": census.parked},
+        catalogue.UNMATCHED.name: {"": sum(payment.fact.settles for payment in parked)},
         catalogue.DEAD_LETTERS.name: dead,
     }
     known = {words: number for name, number in counts.items() if (words := series.read(name)) is not None}
@@ -114,6 +116,11 @@ class Reading(Collector):
         for value, number in self.gauges[metric.name].items():
             family.add_metric([value] if metric.labels else [], number)
         return family
+
+
+def _seconds(since: int | None, now: int) -> float:
+    """For how long something has been so; 0: it is not."""
+    return max(0, now - since) / SECOND if since is not None else 0
 
 
 def _labels(metric: Metric) -> Sequence[str]:

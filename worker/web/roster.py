@@ -60,7 +60,8 @@ def roster_routes(services: Services) -> list[Route]:
         media_type(request, ("application/json",))
         body = await read_body(request, LARGEST_BODY)
         # A large roster takes a good part of a second to read, and others are waiting.
-        fact = await asyncio.to_thread(read_roster, body, services.now(), forced)
+        lifetime = services.policy.retention.tombstones
+        fact = await asyncio.to_thread(read_roster, body, services.now(), forced, lifetime)
         if not forced:
             await _refuse_drastic(services.store, tenant, fact)
         await services.store.append({tenant: [fact]}, settle=services.settle)
@@ -73,14 +74,14 @@ def roster_routes(services: Services) -> list[Route]:
     return [Route("/v1/tenants/{tenantId:id}/roster", guard, methods=["PUT"])]
 
 
-def read_roster(body: bytes, now: int, forced: bool) -> RosterFact:
+def read_roster(body: bytes, now: int, forced: bool, lifetime: int | None = None) -> RosterFact:
     """The fact in a snapshot's JSON.
 
     Raises:
         Problem: 400 or 413, naming what is wrong.
     """
     try:
-        roster = read_json(ROSTER, body, now)
+        roster = read_json(ROSTER, body, now, lifetime)
     except NotJSON as error:
         raise Problem(400, str(error)) from None
     except ValidationError as error:

@@ -7,18 +7,20 @@
 -- KEYS[6]  gone      set of users    KEYS[7]  removed   set of users
 -- KEYS[8]  journal   stream of notes
 -- KEYS[9]  unreadable  list of facts that could not be read, at most 1,000, for 30 days
+-- KEYS[10] stamps    list: when each fact of the inbox came (append.lua)
+-- KEYS[11] erased    string: the version of a tenant that was erased (erase.lua)
 -- ARGV[1]  version that was read     ARGV[2]  name of this pass
 -- ARGV[3]  facts folded in           ARGV[4]  1: refuse if newer facts have come
 -- ARGV[5]  journal length            ARGV[6]  document
 -- ARGV[7]  number of facts to set aside, then those, then the number of notes and the notes,
 -- then user, entry ('' deletes), standing, 1 if Crovver lists it as removed, … for each changed user
 --
--- The version of a tenant that was erased is negative for a while (erase.lua): it goes on where it was.
+-- The version of a tenant that was erased is negative for a while: it goes on where it was.
 --
 -- Returns 1 saved (also where this very pass was saved before), 0 someone else saved, -1 newer facts have come.
 local record, inbox, roster, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
 local known = redis.call('HMGET', record, 'version', 'by')
-if (known[1] or '0') ~= ARGV[1] then
+if (known[1] or redis.call('GET', KEYS[11]) or '0') ~= ARGV[1] then
     if known[2] ~= ARGV[2] then
         return 0
     end
@@ -34,9 +36,14 @@ redis.call(
     'HSET', record, 'version', string.format('%.0f', math.abs(ARGV[1]) + 1), 'by', ARGV[2], 'document', ARGV[6]
 )
 if tonumber(ARGV[1]) < 0 then
-    redis.call('PERSIST', record)
+    redis.call('DEL', KEYS[11])
 end
 if folded > 0 then
+    if redis.call('LLEN', KEYS[10]) == redis.call('LLEN', inbox) then
+        redis.call('LTRIM', KEYS[10], folded, -1)
+    else
+        redis.call('DEL', KEYS[10])
+    end
     redis.call('LTRIM', inbox, folded, -1)
 end
 local at = 8

@@ -45,12 +45,14 @@ if old ~= status then
         redis.call('ZREM', ARGV[5] .. old, tenant)
         redis.call('ZREM', fullness .. ':' .. old, tenant)
         redis.call('ZREM', since .. ':' .. old, tenant)
+        redis.call('ZREM', since, tenant)
     end
     redis.call('HSET', KEYS[8], tenant, status)
     redis.call('ZADD', ARGV[5] .. status, 0, tenant)
-    redis.call('ZADD', since, now, tenant)
-    redis.call('ZADD', since .. ':' .. status, now, tenant)
 end
+-- Also where nothing has changed: a release that keeps no times may have listed it.
+redis.call('ZADD', since, 'NX', now, tenant)
+redis.call('ZADD', since .. ':' .. status, 'NX', now, tenant)
 redis.call('ZADD', fullness, ARGV[7], tenant)
 redis.call('ZADD', fullness .. ':' .. status, ARGV[7], tenant)
 for i = 8, #ARGV, 3 do
@@ -65,9 +67,9 @@ for i = 8, #ARGV, 3 do
         redis.call('HSET', KEYS[10], upgrade, tenant)
         redis.call('HSET', KEYS[11], upgrade, state)
         redis.call('ZADD', ARGV[6] .. state, created, upgrade)
-        if not closed[state] then
-            redis.call('ZADD', moved .. state, now, upgrade)
-        end
+    end
+    if not closed[state] then
+        redis.call('ZADD', moved .. state, 'NX', now, upgrade)
     end
 end
 

@@ -2,9 +2,9 @@
 -- given, save the fleet's alert book.
 --
 -- KEYS[1]  posted    hash: tenant -> serial of its last alert in the logs
--- KEYS[2]  numbers   hash: severity -> number of the last alert in its log; 'critical in info' and 'critical in
---                    warning' -> the number that the last critical alert has in that log
--- KEYS[3]  info      stream: number-0 -> at (microseconds), severity, alert: alerts of this severity and above
+-- KEYS[2]  numbers   hash: severity -> how many alerts its log has been given; that of info numbers the alerts
+-- KEYS[3]  info      stream: number-nth -> at (microseconds), severity, alert: alerts of this severity and above, by
+--                    their numbers, which are the same in every log; nth counts those of this log
 -- KEYS[4]  warning   likewise    KEYS[5]  critical  likewise
 -- KEYS[6]  fleet     hash: version, serial, book
 -- ARGV[1]  tenant, '' for the fleet   ARGV[2]  most alerts to keep in a log
@@ -29,14 +29,12 @@ for i = 6, #ARGV, 3 do
     local serial, severity, alert = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     if tonumber(serial) > last then
         last, new = tonumber(serial), new + 1
+        local number
         for _, level in ipairs(heard_by[severity]) do
-            local number = string.format('%.0f', redis.call('HINCRBY', numbers, level, 1))
-            redis.call(
-                'XADD', logs[level], 'MAXLEN', ARGV[2], number .. '-0', 'at', now, 'severity', severity, 'alert', alert
-            )
-            if severity == 'critical' then
-                redis.call('HSET', numbers, 'critical in ' .. level, number)
-            end
+            local nth = string.format('%.0f', redis.call('HINCRBY', numbers, level, 1))
+            number = number or nth
+            local id = number .. '-' .. nth
+            redis.call('XADD', logs[level], 'MAXLEN', ARGV[2], id, 'at', now, 'severity', severity, 'alert', alert)
         end
         redis.call('HSET', posted, ARGV[1], serial)
     end
