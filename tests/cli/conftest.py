@@ -36,7 +36,8 @@ def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     import os
 
     for name in list(os.environ):
-        if name.startswith("SEATS_"):
+        # The width of a terminal that pytest-xdist tells its workers of is none of theirs.
+        if name.startswith("SEATS_") or name == "COLUMNS":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
