@@ -34,7 +34,7 @@ def run_the_main_job(deployment: Deployment, crovver: Crovver) -> None:
 
 
 def test_the_main_job_with_the_state_on_a_server_of_its_own_and_a_publisher_that_is_told_of_it(
-    deployment: Deployment, crovver: Crovver, valkey: EmbeddedServer, state_server: EmbeddedServer
+    state_server: EmbeddedServer, deployment: Deployment, crovver: Crovver, valkey: EmbeddedServer
 ) -> None:
     deployment.settings["SEATS_STATE_URL"] = state_server.url
     run_the_main_job(deployment, crovver)
