@@ -63,6 +63,7 @@ class Deployment:
             **settings,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.begun: dict[str, int] = {}
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=20)
 
     def __enter__(self) -> Self:
@@ -82,6 +83,7 @@ class Deployment:
         for name in names:
             command = name.rstrip("0123456789")
             extra = ["--port", str(self.port)] if command == "web" else []
+            self.begun[name] = self.times_ready(name)
             with self.log(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     [sys.executable, "-m", "worker.cli", command, *extra],
@@ -106,8 +108,11 @@ class Deployment:
         return self.folder / f"{name}.log"
 
     def stop(self, name: str) -> int:
-        """Tell a process to stop and wait; its exit code."""
+        """Tell a process to stop, once it is there to be told, and wait; its exit code."""
         process = self.processes.pop(name)
+        eventually(
+            lambda: process.poll() is not None or self.times_ready(name) > self.begun[name], what=f"{name} to be ready"
+        )
         process.send_signal(signal.SIGTERM)
         try:
             return process.wait(60)
@@ -115,6 +120,12 @@ class Deployment:
             process.kill()
             process.wait()
             raise
+
+    def times_ready(self, name: str) -> int:
+        """How often a process of this name has said in its log that it is ready."""
+        path = self.log(name)
+        words = f"{name.rstrip('0123456789')} ready"
+        return path.read_text(errors="replace").count(words) if path.exists() else 0
 
     def kill(self, name: str) -> None:
         """End a process with SIGKILL."""
