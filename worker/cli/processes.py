@@ -32,7 +32,7 @@ Threads = Annotated[
 
 
 def web(context: typer.Context, host: Host = None, port: Port = None) -> None:
-    """Serve the event door, the webhooks and the operator API."""
+    """Serve the event door, the webhooks, the operator API and the dashboard."""
     from worker.web.server import run
 
     common = Common.of(context)
