@@ -5,7 +5,7 @@ are plain JSON arrays. Everything else is checked by pydantic on its way in.
 """
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,6 +35,7 @@ _OTHERS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
     for kind in (RosterFact, PaymentFact, OperatorFact, HintFact, CheckoutFact, SessionFact, AllocateFact, CreditsFact)
 }
+Written = TypeVar("Written")
 _ADDED = {True: Membership.ADDED, False: Membership.REMOVED}
 _SEATS = {"a": Seat.ACTIVE, "r": Seat.REMOVED, "-": Seat.NONE}
 _SEAT_MARKS = {seat: mark for mark, seat in _SEATS.items()}
@@ -48,6 +49,13 @@ class Unreadable(ValueError):
 
 def _dump(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _read(shape: TypeAdapter[Written], data: bytes, what: str) -> Written:
+    try:
+        return shape.validate_json(data)
+    except ValidationError as error:
+        raise Unreadable(f"{what} is not readable by this release") from error
 
 
 def encode_fact(fact: Fact) -> bytes:
@@ -118,10 +126,7 @@ def decode_tenant(data: bytes) -> Tenant:
     Raises:
         Unreadable: it is not one this release knows.
     """
-    try:
-        return _TENANT.validate_json(data)
-    except ValidationError as error:
-        raise Unreadable("a tenant's record is not readable by this release") from error
+    return _read(_TENANT, data, "a tenant's record")
 
 
 def encode_alert(alert: Alert) -> bytes:
@@ -134,10 +139,7 @@ def decode_alert(data: bytes) -> Alert:
     Raises:
         Unreadable: it is not one this release knows.
     """
-    try:
-        return _ALERT.validate_json(data)
-    except ValidationError as error:
-        raise Unreadable("an alert is not readable by this release") from error
+    return _read(_ALERT, data, "an alert")
 
 
 def encode_book(book: Book) -> bytes:
@@ -150,10 +152,7 @@ def decode_book(data: bytes) -> Book:
     Raises:
         Unreadable: it is not one this release knows.
     """
-    try:
-        return _BOOK.validate_json(data)
-    except ValidationError as error:
-        raise Unreadable("an alert book is not readable by this release") from error
+    return _read(_BOOK, data, "an alert book")
 
 
 def encode_note(note: Note, at: int) -> bytes:

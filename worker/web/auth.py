@@ -1,10 +1,11 @@
 """Bearer tokens."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from worker.web.problems import Problem
 
@@ -33,3 +34,13 @@ def guarded(endpoint: Endpoint, tokens: Sequence[str], what: str) -> Endpoint:
         return await endpoint(request)
 
     return guard
+
+
+def operator_routes(token: str | None, routes: Iterable[tuple[str, str, Endpoint]]) -> list[Route]:
+    """Routes, each a method, a path and an endpoint, behind the operator token; none at all where it is not set."""
+    if not token:
+        return []
+    return [
+        Route(path, guarded(endpoint, [token], "SEATS_OPERATOR_TOKEN"), methods=[method])
+        for method, path, endpoint in routes
+    ]

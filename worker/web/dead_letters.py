@@ -11,7 +11,7 @@ from worker.core.journal import Json
 from worker.store.dead_letters import QUEUES
 from worker.store.letters import letter_row, letter_view
 from worker.web.answers import answer
-from worker.web.auth import Endpoint, guarded
+from worker.web.auth import Endpoint, operator_routes
 from worker.web.paths import id_in_path
 from worker.web.problems import not_found
 from worker.web.queries import bad_parameter, dead_letter_cursor, limit
@@ -47,19 +47,15 @@ def dead_letter_routes(services: Services) -> list[Route]:
 
         return done
 
-    if not services.operator_token:
-        return []
-    token = services.operator_token
-
-    def route(method: str, path: str, endpoint: Endpoint) -> Route:
-        return Route(path, guarded(endpoint, [token], "SEATS_OPERATOR_TOKEN"), methods=[method])
-
-    return [
-        route("GET", _PATH, list_letters),
-        route("GET", f"{_PATH}/{{deadLetterId:id}}", get_letter),
-        route("POST", f"{_PATH}/{{deadLetterId:id}}/requeue", settled(dead_letters.requeue, "requeued")),
-        route("POST", f"{_PATH}/{{deadLetterId:id}}/discard", settled(dead_letters.discard, "discarded")),
-    ]
+    return operator_routes(
+        services.operator_token,
+        [
+            ("GET", _PATH, list_letters),
+            ("GET", f"{_PATH}/{{deadLetterId:id}}", get_letter),
+            ("POST", f"{_PATH}/{{deadLetterId:id}}/requeue", settled(dead_letters.requeue, "requeued")),
+            ("POST", f"{_PATH}/{{deadLetterId:id}}/discard", settled(dead_letters.discard, "discarded")),
+        ],
+    )
 
 
 def _ident(request: Request) -> str:

@@ -12,7 +12,7 @@ from worker.core.tenant import Status
 from worker.core.view import DRIFT_SHOWN, credits_view, note_view, tenant_summary, tenant_view
 from worker.store.interface import Loaded, Store
 from worker.web.answers import answer
-from worker.web.auth import Endpoint, guarded
+from worker.web.auth import operator_routes
 from worker.web.operations import ask_for_look
 from worker.web.paths import id_in_path
 from worker.web.problems import Problem, not_found
@@ -78,21 +78,17 @@ def tenant_routes(services: Services) -> list[Route]:
         await ask_for_look(services, loaded.tenant.id, credits=True)
         return answer({"tenantId": loaded.tenant.id, "accepted": 1}, 202)
 
-    if not services.operator_token:
-        return []
-    token = services.operator_token
-
-    def route(method: str, path: str, endpoint: Endpoint) -> Route:
-        return Route(path, guarded(endpoint, [token], "SEATS_OPERATOR_TOKEN"), methods=[method])
-
-    return [
-        route("GET", "/v1/tenants", list_tenants),
-        route("GET", "/v1/tenants/{tenantId:id}", get_tenant),
-        route("GET", "/v1/tenants/{tenantId:id}/journal", get_journal),
-        route("POST", "/v1/tenants/{tenantId:id}/reconcile", reconcile),
-        route("GET", "/v1/credits/{tenantId:id}", get_credits),
-        route("POST", "/v1/credits/{tenantId:id}/read", read_credits),
-    ]
+    return operator_routes(
+        services.operator_token,
+        [
+            ("GET", "/v1/tenants", list_tenants),
+            ("GET", "/v1/tenants/{tenantId:id}", get_tenant),
+            ("GET", "/v1/tenants/{tenantId:id}/journal", get_journal),
+            ("POST", "/v1/tenants/{tenantId:id}/reconcile", reconcile),
+            ("GET", "/v1/credits/{tenantId:id}", get_credits),
+            ("POST", "/v1/credits/{tenantId:id}/read", read_credits),
+        ],
+    )
 
 
 async def _users(store: Store, loaded: Loaded, standing: Standing) -> list[str]:

@@ -10,7 +10,7 @@ from worker.core.upgrade import State
 from worker.core.view import upgrade_view
 from worker.web import operations
 from worker.web.answers import answer
-from worker.web.auth import Endpoint, guarded
+from worker.web.auth import Endpoint, operator_routes
 from worker.web.paths import id_in_path
 from worker.web.queries import choice, limit, upgrade_cursor
 from worker.web.services import Services
@@ -43,15 +43,11 @@ def upgrade_routes(services: Services) -> list[Route]:
 
         return decide
 
-    if not services.operator_token:
-        return []
-    token = services.operator_token
-
-    def route(method: str, path: str, endpoint: Endpoint) -> Route:
-        return Route(path, guarded(endpoint, [token], "SEATS_OPERATOR_TOKEN"), methods=[method])
-
-    return [
-        route("GET", "/v1/upgrades", list_upgrades),
-        route("GET", "/v1/upgrades/{upgradeId:id}", get_upgrade),
-        *(route("POST", f"/v1/upgrades/{{upgradeId:id}}/{action}", decision(action)) for action in OperatorAction),
-    ]
+    return operator_routes(
+        services.operator_token,
+        [
+            ("GET", "/v1/upgrades", list_upgrades),
+            ("GET", "/v1/upgrades/{upgradeId:id}", get_upgrade),
+            *(("POST", f"/v1/upgrades/{{upgradeId:id}}/{action}", decision(action)) for action in OperatorAction),
+        ],
+    )
