@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests import watch
+from tests.storm.tally import pytest_terminal_summary as pytest_terminal_summary  # said once, by the main process
 from worker.embedded import EmbeddedServer, find_binary
+
+pytest_plugins = ("tests.hostile.summary",)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for secrets in whatever this run lets out."""
+    config.pluginmanager.register(watch, "canaries")
 
 
 def server_binary(implementation: str) -> Path:

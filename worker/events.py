@@ -114,6 +114,7 @@ class Event(TypedDict):
     data_base64: NotRequired[None]
 
 
+_IDENT: Final[TypeAdapter[str]] = TypeAdapter(Ident)
 ONE_EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 MANY_EVENTS: Final[TypeAdapter[list[Event]]] = TypeAdapter(Annotated[list[Event], Field(max_length=MOST_EVENTS)])
 
@@ -157,6 +158,15 @@ class Batch:
 
     facts: Mapping[str, Sequence[UserFact]]
     count: int
+
+
+def problem_of_id(ident: str) -> str | None:
+    """What is wrong with an id, in words that continue its name; None where it is one."""
+    try:
+        _IDENT.validate_python(ident)
+    except ValidationError as error:
+        return reason_of(details(error)[0])
+    return None
 
 
 def read_event(body: bytes, now: int, lifetime: int | None = None) -> Batch:

@@ -18,10 +18,11 @@ from worker.core.facts import UserFact
 from worker.core.times import SECOND
 from worker.events import MOST_EVENTS, BadEvents, EventProblem, check_events
 from worker.store.connect import BadRedisURL, connect_sync
-from worker.store.errors import InboxFull, StateElsewhere, StoreBroken, StoreError, StoreUnavailable
+from worker.store.errors import InboxFull, StateElsewhere, StoreBroken, StoreError, StoreUnavailable, TooFewReplicas
 from worker.store.inbox import append_calls, check_appended
 from worker.store.interface import INBOX_LIMIT
 from worker.store.keys import Keys
+from worker.store.replicas import check_replicated, replicas_wanted, wait_for
 from worker.store.scripts import Call, digest, source, translated
 
 __all__ = [
@@ -44,8 +45,10 @@ CHECK_EVERY: Final = 60.0
 class SeatEvents:
     """Tells the worker who joined and who left. Safe to share between threads, and to use after a fork.
 
-    When a call returns, its events are in the store. When it raises anything but ``BadEvents``, they may be or not, and
-    sending them again, with the same ids and times, does no harm.
+    When a call returns, its events are in the store, and on as many replicas of it as ``min_replicas`` says. When it
+    raises anything but ``BadEvents``, they may be or not, and sending them again, with the same ids and times, does no
+    harm. No message of the queue carries them: a host app that sends ``user_added`` messages of its own through
+    dramatiq has the queue's promise alone, which a failover of the broker may break.
 
     >>> with SeatEvents.from_url("redis://localhost:6379/0") as seats:
     ...     seats.user_added("workspace_123", "user_1", email="ada@example.com")
@@ -58,6 +61,7 @@ class SeatEvents:
         namespace: str = "seats",
         settle_seconds: float = 2,
         tombstones_for: timedelta | None = None,
+        min_replicas: int = 0,
     ) -> None:
         if not 0 <= settle_seconds <= 3600:
             raise ValueError("settle_seconds must be from 0 to 3600")
@@ -65,22 +69,33 @@ class SeatEvents:
         self._keys = Keys(namespace)
         self._settle = int(settle_seconds * SECOND)
         self._lifetime = None if tombstones_for is None else tombstones_for // timedelta(microseconds=1)
+        self._replicas = min_replicas
         self._checked_until = 0.0
 
     @classmethod
     def from_url(
-        cls, url: str, *, namespace: str = "seats", settle_seconds: float = 2, tombstones_for: timedelta | None = None
+        cls,
+        url: str,
+        *,
+        namespace: str = "seats",
+        settle_seconds: float = 2,
+        tombstones_for: timedelta | None = None,
+        min_replicas: int | None = None,
     ) -> Self:
         """A publisher to the Redis that holds the deployment's state. Nothing is sent before the first event.
 
         ``namespace`` is the deployment's ``SEATS_NAMESPACE``. ``settle_seconds`` is how long a tenant's burst of events
         may gather before it is reconciled. ``tombstones_for`` is the deployment's ``SEATS_TOMBSTONES_FOR``, where that
-        is set: events with an older time are refused.
+        is set: events with an older time are refused. ``min_replicas`` is the deployment's ``SEATS_MIN_REPLICAS``: how
+        many replicas must have an event before it counts; None: one behind Sentinel, else none.
 
         Raises:
             BadRedisURL: the URL can't be used.
         """
-        return cls(connect_sync(url), namespace=namespace, settle_seconds=settle_seconds, tombstones_for=tombstones_for)
+        return cls(
+            connect_sync(url), namespace=namespace, settle_seconds=settle_seconds, tombstones_for=tombstones_for,
+            min_replicas=replicas_wanted(url, min_replicas),
+        )  # fmt: skip
 
     def user_added(
         self,
@@ -98,7 +113,7 @@ class SeatEvents:
 
         Raises:
             BadEvents: an argument breaks a rule; it says which.
-            StoreUnavailable: Redis can't be used just now.
+            StoreUnavailable: Redis can't be used just now, or too few replicas have the event.
             InboxFull: the tenant has too many events waiting; send it again later.
             StateElsewhere: this Redis is not the one that holds the state.
         """
@@ -169,7 +184,19 @@ class SeatEvents:
         if not facts:
             return
         self._refuse_elsewhere()
-        replies = self._run(append_calls(self._keys, facts, self._settle, INBOX_LIMIT))
+        calls = append_calls(self._keys, facts, self._settle, INBOX_LIMIT)
+        waits = [wait_for(self._replicas)] if self._replicas else []
+        replies = self._run([*calls, *waits])
+        for reply in replies[: len(calls)]:
+            if isinstance(reply, Exception):
+                raise translated(reply) from reply
+        for reply in replies[len(calls) :]:
+            try:
+                check_replicated(reply, self._replicas)
+            except TooFewReplicas:
+                # A server that its replicas have left may have been replaced: the next connection asks Sentinel.
+                self._client.connection_pool.disconnect(inuse_connections=False)
+                raise
         check_appended(list(facts), replies, INBOX_LIMIT)
 
     def _refuse_elsewhere(self) -> None:
@@ -186,25 +213,25 @@ class SeatEvents:
         self._checked_until = now + CHECK_EVERY
 
     def _run(self, calls: Sequence[Call]) -> list[object]:
-        """The replies to script calls, in one round trip."""
+        """The replies to calls, in one round trip; a call that was refused is answered by its error."""
         try:
             replies = self._pipeline(calls)
             if any(isinstance(reply, NoScriptError) for reply in replies):
                 # A server that was restarted has forgotten the scripts. Facts may be appended twice.
-                for script in {call.script for call in calls}:
+                for script in {call.script for call in calls if call.script}:
                     self._client.script_load(source(script))
                 replies = self._pipeline(calls)
         except (RedisError, OSError) as error:
             raise translated(error) from error
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise translated(reply) from reply
         return replies
 
     def _pipeline(self, calls: Sequence[Call]) -> list[object]:
         with self._client.pipeline(transaction=False) as pipe:
             for call in calls:
-                pipe.evalsha(digest(call.script), len(call.keys), *call.keys, *call.args)
+                if call.script:
+                    pipe.evalsha(digest(call.script), len(call.keys), *call.keys, *call.args)
+                else:
+                    pipe.execute_command(*call.args)  # type: ignore[no-untyped-call]
             return list(pipe.execute(raise_on_error=False))
 
     @staticmethod

@@ -11,7 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-TOKEN = "canary-token-of-a-channel"
+from tests.canaries import ALERT_TOKEN, Where
+from tests.watch import saw
+
+TOKEN = ALERT_TOKEN
 """Stands in the receiver's URL, as a webhook's secret would."""
 
 
@@ -27,12 +30,16 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Keeps what it gets. ``down`` stops listening and ``up`` goes on at the same address; ``status`` is its answer."""
+    """Keeps what it gets. ``down`` stops listening and ``up`` goes on at the same address; ``status`` is its answer.
+
+    ``chosen``: a channel of SEATS_ALERT_LINK_URLS, which is there to get links.
+    """
 
     messages: list[Received] = field(default_factory=list)
     status: int = 200
     slow_seconds: float = 0.0
     attempts: int = 0
+    chosen: bool = False
 
     def __post_init__(self) -> None:
         self._port = 0
@@ -77,6 +84,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 receiver.attempts += 1
+                if not receiver.chosen:
+                    saw(Where.ALERT, str(body["title"]), json.dumps(body))
                 status = receiver.status
                 time.sleep(receiver.slow_seconds)
                 if status == 200:

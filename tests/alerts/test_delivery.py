@@ -10,6 +10,7 @@ import pytest
 
 from tests.alerts.receiver import Receiver, hanging
 from tests.alerts.samples import AT, CRITICAL, INFO, PAID, STARTED, WARNING, WRITER, raised
+from tests.canaries import LINK_MARK
 from worker.actors import alert_watch, alerts
 from worker.actors.alert_watch import look_at_fleet, wake_channels
 from worker.actors.alerts import Courier
@@ -26,7 +27,7 @@ from worker.store.errors import StoreUnavailable
 from worker.store.interface import Commit
 from worker.store.memory import MemoryStore
 
-LINK = "https://checkout.example/pay/cs_1"
+LINK = f"https://checkout.example/pay/cs_{LINK_MARK}"
 
 
 class Clock:
@@ -173,6 +174,8 @@ def test_a_channel_that_hangs_holds_up_nobody_and_is_given_up_on(
 
 
 def test_a_payable_link_goes_to_its_channels_only_while_it_can_be_paid_and_is_kept_nowhere(receiver: Receiver) -> None:
+    receiver.chosen = True
+
     async def scenario() -> None:
         with Receiver() as plain:
             world = World(routes_of([(plain.url, INFO)], [(receiver.url, INFO)]))

@@ -2,7 +2,7 @@
 
 from worker.alerts.fleet import fleet_conditions
 from worker.core.alert_book import Book, advance
-from worker.core.alerts import Alert, AlertKind, Phase
+from worker.core.alerts import Alert, AlertKind, Phase, Severity
 from worker.core.times import HOUR, MINUTE
 
 NOW = HOUR
@@ -52,3 +52,18 @@ def test_one_more_is_news_fewer_are_not_and_none_is_the_end() -> None:
         (Phase.RESOLVED, 3),
     ]
     assert {alert.tenant for alert in told} == {""}
+
+
+def test_a_loss_of_the_state_is_critical_until_it_is_over_and_another_one_is_news() -> None:
+    book: Book = ()
+    told: list[Alert] = []
+    for minute, lost_at in enumerate([None, NOW, NOW, NOW + 3, None, None]):
+        now = NOW + minute * MINUTE
+        advanced = advance(book, fleet_conditions([], {}, now, lost_at=lost_at), tenant="", serial=0, now=now)
+        book = advanced.book
+        told += advanced.alerts
+    assert [(alert.kind, alert.severity, alert.phase, alert.data["from_at"]) for alert in told] == [
+        (AlertKind.STATE_LOST, Severity.CRITICAL, Phase.RAISED, NOW),
+        (AlertKind.STATE_LOST, Severity.CRITICAL, Phase.RAISED, NOW + 3),
+        (AlertKind.STATE_LOST, Severity.CRITICAL, Phase.RESOLVED, NOW + 3),
+    ]

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.canaries import Where
+from tests.watch import saw
 from worker.cli.demo.stage import Stage
 from worker.cli.loopback import call
 from worker.cli.main import main
@@ -50,6 +52,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         capsys.readouterr()
         code = main(arguments)
         said = capsys.readouterr()
+        saw(Where.COMMAND, f"seats {' '.join(arguments)}", said.out + said.err)
         return Outcome(code, said.out, said.err)
 
     return run

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.canaries import Where
+from tests.watch import saw
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-P", "-m", "worker.cli"]
 
@@ -19,9 +22,11 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 def seats(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
+    done = subprocess.run(
         [*COMMAND, *arguments], cwd=cwd, env=environment(settings or {}), capture_output=True, text=True, timeout=60
     )
+    saw(Where.COMMAND, f"seats {' '.join(arguments)}", done.stdout + done.stderr)
+    return done
 
 
 @contextlib.contextmanager
@@ -42,7 +47,19 @@ def started(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = Non
         process.kill()
         process.wait()
         assert process.stdout is not None
+        if not process.stdout.closed:
+            saw(Where.COMMAND, f"seats {' '.join(arguments)}", _unread(process.stdout.fileno()))
         process.stdout.close()
+
+
+def _unread(pipe: int) -> bytes:
+    """What is left in a pipe. Its other end may still be open: a process may have left some of its own behind."""
+    os.set_blocking(pipe, False)
+    parts = []
+    with contextlib.suppress(BlockingIOError):
+        while part := os.read(pipe, 1 << 16):
+            parts.append(part)
+    return b"".join(parts)
 
 
 def descendants(pid: int) -> set[int]:

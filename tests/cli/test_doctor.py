@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from tests.canaries import CROVVER_KEY, CROVVER_SECRET, INGEST, OPERATOR, SERVICE_KEY
 from tests.cli.conftest import Deployment, Outcome, Run, with_state
 from tests.conftest import server_binary
 from tests.processes import eventually
@@ -21,7 +22,7 @@ from worker.sandbox.config import SandboxConfig
 from worker.sandbox.server import SandboxServer
 from worker.store.redis_store import RedisStore
 
-KEY = "sk_test_the_right_one"
+KEY = CROVVER_KEY
 REMEDY = " → "
 
 
@@ -29,7 +30,7 @@ REMEDY = " → "
 def sandbox() -> Iterator[str]:
     """A Crovver that knows one key, and a Stripe."""
     bound = threading.Event()
-    config = SandboxConfig(api_keys=frozenset({KEY}), service_key="service_right", org_id="org_1")
+    config = SandboxConfig(api_keys=frozenset({KEY}), service_key=SERVICE_KEY, org_id="org_1")
     server = SandboxServer("127.0.0.1", 0, config, lambda _: bound.set())
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -55,12 +56,12 @@ def sound(sandbox: str, embedded: EmbeddedServer, monkeypatch: pytest.MonkeyPatc
         "SEATS_REDIS_URL": embedded.url,
         "SEATS_CROVVER_BASE_URL": sandbox,
         "SEATS_CROVVER_API_KEY": KEY,
-        "SEATS_CROVVER_WEBHOOK_SECRET": "crovver_secret",
+        "SEATS_CROVVER_WEBHOOK_SECRET": CROVVER_SECRET,
         "SEATS_STRIPE_API_KEY": "sk_test_stripe",
         "SEATS_STRIPE_BASE_URL": f"{sandbox}/stripe",
         "SEATS_STRIPE_WEBHOOK_SECRETS": "whsec_0123456789abcdef0123456789abcdef",
-        "SEATS_INGEST_TOKENS": "an-ingest-token-of-length",
-        "SEATS_OPERATOR_TOKEN": "an-operator-token-of-length",
+        "SEATS_INGEST_TOKENS": INGEST,
+        "SEATS_OPERATOR_TOKEN": OPERATOR,
     }.items():
         monkeypatch.setenv(name, value)
     return embedded.url
@@ -263,7 +264,7 @@ def test_a_wrong_crovver_key_fails(
 
 def test_a_service_key_is_good_and_cannot_read_credits(run: Run, sound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATS_CROVVER_API_KEY", "")
-    monkeypatch.setenv("SEATS_CROVVER_SERVICE_KEY", "service_right")
+    monkeypatch.setenv("SEATS_CROVVER_SERVICE_KEY", SERVICE_KEY)
     monkeypatch.setenv("SEATS_CROVVER_ORG_ID", "org_1")
     outcome = run("doctor")
     assert outcome.code == 0

@@ -24,10 +24,11 @@ def verdicts(
     ahead: float = 0.0,
     round_trip: float = 0.001,
     clustered: bool = False,
+    replicas: int | None = None,
 ) -> dict[str, Verdict]:
     """How each subject stands that is not good."""
     facts = ServerFacts({**INFO, **(info or {})}, {**CONFIG, **(config or {})}, ahead, round_trip, clustered)
-    return {one.subject.removeprefix("redis "): one.verdict for one in judged("redis", facts) if one.remedy}
+    return {one.subject.removeprefix("redis "): one.verdict for one in judged("redis", facts, replicas) if one.remedy}
 
 
 def test_a_server_as_it_should_be_has_nothing_to_be_done_about() -> None:
@@ -54,6 +55,33 @@ def test_clocks_may_differ_by_less_than_a_second_and_must_not_by_a_minute(ahead:
 )
 def test_a_server_needs_the_commands_of_redis_6_2(version: str, stands: Verdict | None) -> None:
     assert verdicts({"redis_version": version}, {"appendfsync": "always"}).get("version") is stands
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "stands"),
+    [
+        (None, 1, None),
+        (0, 0, None),
+        (0, 1, Verdict.BETTER),
+        (1, 1, None),
+        (1, 2, Verdict.BETTER),
+        (2, 2, None),
+        (1, 0, Verdict.FIX),
+        (2, 1, Verdict.FIX),
+    ],
+)
+def test_as_many_replicas_as_a_write_waits_for_must_follow(
+    wanted: int | None, there: int, stands: Verdict | None
+) -> None:
+    follow: dict[str, object] = {f"slave{number}": {"state": "online", "lag": 1} for number in range(there)}
+    behind = {f"slave{there}": {"state": "wait_bgsave", "lag": 0}, f"slave{there + 1}": {"state": "online", "lag": 9}}
+    info = {"connected_slaves": there + 2, **follow, **behind}
+    assert verdicts(info, replicas=wanted).get("replicas") is stands
+
+
+def test_replicas_that_can_not_be_seen_are_asked_for_only_where_writes_wait_for_them() -> None:
+    assert verdicts(replicas=0) == {}
+    assert verdicts(replicas=1) == {"replicas": Verdict.BETTER}
 
 
 def test_everysec_is_enough_only_where_a_purchase_can_wait_for_the_disk() -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from tests.canaries import Where
 from tests.dashboard.sample import seed
+from tests.watch import saw
 from tests.web.site import OPERATOR, SECRETS, Log
 from worker.core.policy import Policy
 from worker.embedded import EmbeddedServer
@@ -24,12 +26,13 @@ def served(redis_url: str, namespace: str) -> Iterator[str]:
     """A web server on that state, on a free port; its URL."""
     up = threading.Event()
     servers: list[WebServer] = []
+    log = Log()
 
     def run() -> None:
         store = RedisStore.from_url(redis_url, namespace)
         services = Services(
             store=store, ping_broker=store.ping, dead_letters=DeadLetters(store.client, namespace, redacted),
-            policy=Policy(), clock=time.time, log=Log(), **SECRETS,
+            policy=Policy(), clock=time.time, log=log, **SECRETS,
         )  # fmt: skip
         app = create_app(services, on_stop=store.aclose)
         servers.append(WebServer(app, "127.0.0.1", 0, lambda _: up.set()))
@@ -44,6 +47,7 @@ def served(redis_url: str, namespace: str) -> Iterator[str]:
         if servers:
             servers[0].should_exit = True
         thread.join(20)
+        saw(Where.LOG, "log of the web app", "\n".join(map(repr, log.entries)))
 
 
 def fill(redis_url: str, namespace: str) -> None:

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.canaries import INGEST, OPERATOR, Where
 from tests.cli.running import started
 from tests.dashboard.browser import chromium, sign_in, window
+from tests.watch import saw
 from worker.cli.loopback import free_port
 
-INGEST, OPERATOR = "ingest-token-of-the-flow", "operator-token-of-the-flow"
 SETTINGS = {
     "SEATS_UPGRADE_MODE": "approval",
     "SEATS_SETTLE_SECONDS": "0.2",
@@ -34,6 +35,7 @@ def web(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
         up.terminate()
         rest = up.communicate(timeout=60)[0]
+        saw(Where.COMMAND, "seats up", said + rest)
         assert not re.search(r"/pay/cs_|" + OPERATOR, said + rest), "a secret or a payable link was logged"
 
 

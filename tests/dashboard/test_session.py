@@ -1,9 +1,8 @@
-"""Sessions are signed, bound to the token and to time; failed sign-ins are limited; foreign pages are told apart."""
+"""Sessions are signed, bound to the token and to time; foreign pages are told apart."""
 
 import pytest
 from starlette.requests import Request
 
-from worker.web.dashboard.limits import ADDRESSES, ALL, EACH, WINDOW_SECONDS, FailedSignIns
 from worker.web.dashboard.same_site import from_another_site, from_our_pages
 from worker.web.dashboard.session import LIFETIME_SECONDS, Sessions, is_https
 
@@ -63,34 +62,6 @@ def test_the_form_token_does_not_tell_the_cookie() -> None:
     session, cookie = sessions.start(NOW)
     assert session.form_token not in cookie
     assert session.id not in repr(session)
-
-
-def test_an_address_has_a_few_tries_a_minute() -> None:
-    failures = FailedSignIns()
-    for second in range(EACH):
-        assert failures.wait("192.0.2.1", second) == 0
-        failures.failed("192.0.2.1", second)
-    assert failures.wait("192.0.2.1", 10) == pytest.approx(WINDOW_SECONDS - 10)
-    assert failures.wait("192.0.2.2", 10) == 0
-    assert failures.wait("192.0.2.1", WINDOW_SECONDS) == 0
-
-
-def test_addresses_of_one_customer_count_as_one() -> None:
-    failures = FailedSignIns()
-    for number in range(EACH):
-        failures.failed(f"2001:db8:1:2::{number}", 0)
-    assert failures.wait("2001:db8:1:2:ffff::1", 1) > 0
-    assert failures.wait("2001:db8:1:3::1", 1) == 0
-    assert failures.wait("no address", 1) == 0
-
-
-def test_all_addresses_together_have_a_limit_too_and_take_bounded_memory() -> None:
-    failures = FailedSignIns()
-    for number in range(ADDRESSES + 50):
-        failures.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0)
-    assert failures.wait("192.0.2.9", 1) > 0
-    assert len(failures._each) == ADDRESSES
-    assert len(failures._all) == ALL
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from tests.dashboard.conftest import Open
 from tests.web.site import OPERATOR, Site, an_upgrade, looked
 from worker.core.tenant import Tenant
 from worker.core.upgrade import State
-from worker.web.dashboard.limits import EACH
 from worker.web.dashboard.session import COOKIE, LIFETIME_SECONDS
+from worker.web.guesses import EACH
 
 PAGES = ["/", "/tenants/acme", "/upgrades", "/approvals", "/payments", "/dead-letters", "/alerts"]
 
@@ -68,8 +68,8 @@ def test_a_wrong_token_gets_nowhere(site: Site, token: str) -> None:
 
 def test_failed_sign_ins_are_limited_even_for_the_right_token(site: Site) -> None:
     visitor = Visitor(site)
-    for _ in range(EACH):
-        assert visitor.sign_in("wrong").status_code == 403
+    for number in range(EACH):
+        assert visitor.sign_in(f"wrong {number}").status_code == 403
     answer = visitor.sign_in()
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["retry-after"]) <= 60
@@ -86,6 +86,19 @@ def test_signing_out_takes_the_cookie_away(visitor: Visitor) -> None:
     answer = visitor.post("/sign-out", {"form_token": visitor.form_token()})
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     assert re.match(rf'{COOKIE}=""; .*Max-Age=0', answer.headers["set-cookie"])
+
+
+def test_a_copy_of_the_cookie_is_worth_nothing_after_signing_out(site: Site, visitor: Visitor) -> None:
+    copy = Visitor(site)
+    copy.cookies = dict(visitor.cookies)
+    other = Visitor(site)
+    other.sign_in()
+    form_token = copy.form_token()
+    visitor.post("/sign-out", {"form_token": visitor.form_token()})
+    assert copy.get("/").status_code == 303
+    assert copy.post("/sign-out", {"form_token": form_token}).headers["location"] == "/sign-in"
+    assert copy.get("/sign-in").status_code == 200
+    assert other.get("/").status_code == 200
 
 
 def test_whoever_is_signed_in_already_need_not_sign_in(visitor: Visitor) -> None:

@@ -15,9 +15,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-API_KEY = "sk_test_canary_key_of_crovver_0123456789"
-MARK = "canarylink"
-Fault = Literal["429", "500", "html", "cut", "lost", "slow"]
+from tests.canaries import CROVVER_KEY, LINK_MARK, SERVICE_KEY
+
+API_KEY, MARK = CROVVER_KEY, LINK_MARK
+Fault = Literal["429", "500", "html", "cut", "lost", "slow", "hang", "302", "huge", "odd"]
+"""``cut``: half an answer; ``lost``: none; ``hang``: none, and the line stays; ``odd``: members of other types."""
+
+
+HUGE = 10_000_000
+"""Bytes that a ``huge`` answer carries too many."""
+
+
+def odd(value: object) -> object:
+    """The same document with a value of another type in every place."""
+    if isinstance(value, dict):
+        return {name: odd(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return {str(number): odd(member) for number, member in enumerate(value)}
+    return [value] if isinstance(value, str | None) else str(value)
 
 
 @dataclass
@@ -41,7 +56,7 @@ class Checkout:
 
 
 class Crovver:
-    """The server and its state. Faults are taken in order, one a call."""
+    """The server and its state. Faults are taken in order, one a call; ``lasting`` ones strike whenever none is due."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -50,6 +65,9 @@ class Crovver:
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         self.read_faults: list[Fault] = []
         self.checkout_faults: list[Fault] = []
+        self.lasting: dict[Literal["read", "checkout"], Fault] = {}
+        self.redirect_to = ""
+        self.closing = threading.Event()
         self.pools: dict[str, dict[str, dict[str, Any]]] = {}
         self.before_answer: Callable[[Checkout], None] | None = None
         self.slow_seconds = 1.0
@@ -59,6 +77,7 @@ class Crovver:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -155,7 +174,7 @@ class Crovver:
                 if parts.path != "/api/public/capacity/allocations":
                     return self._answer("GET", parts.path, query, 404, {"success": False, "error": "no such path"})
                 with crovver.lock:
-                    fault = crovver.read_faults.pop(0) if crovver.read_faults else None
+                    fault = crovver.read_faults.pop(0) if crovver.read_faults else crovver.lasting.get("read")
                 if not self._authorized():
                     return self._answer("GET", parts.path, query, 401, {"success": False, "error": "Invalid API key"})
                 self._answer("GET", parts.path, query, *crovver.allocations(query), fault)
@@ -168,13 +187,15 @@ class Crovver:
                 if not self._authorized():
                     return self._answer("POST", path, body, 401, {"success": False, "error": "Invalid API key"})
                 with crovver.lock:
-                    fault = crovver.checkout_faults.pop(0) if crovver.checkout_faults else None
+                    due = crovver.checkout_faults
+                    fault = due.pop(0) if due else crovver.lasting.get("checkout")
                 if fault == "429":
                     return self._answer("POST", path, body, 200, {}, fault)
                 self._answer("POST", path, body, *crovver.proration_checkout(body), fault)
 
             def _authorized(self) -> bool:
-                return self.headers.get("authorization") == f"Bearer {API_KEY}"
+                given = self.headers.get("authorization"), self.headers.get("x-service-key")
+                return given in ((f"Bearer {API_KEY}", None), (None, SERVICE_KEY))
 
             def _answer(
                 self,
@@ -194,9 +215,19 @@ class Crovver:
                     status, content = int(fault), b'{"success": false, "error": "not now"}'
                 if fault == "html":
                     status, content, kind = 502, b"<html><h1>502 Bad Gateway</h1></html>", "text/html"
-                if fault == "lost":
+                if fault == "hang":
+                    crovver.closing.wait(120)
+                if fault in ("lost", "hang"):
                     return self._hang_up()
+                if fault == "302":
+                    status = 302
+                if fault == "huge":
+                    content = content + b" " * HUGE
+                if fault == "odd":
+                    content = json.dumps(odd(body)).encode()
                 self.send_response(status)
+                if fault == "302":
+                    self.send_header("location", crovver.redirect_to or self.path)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(content)))
                 if fault == "429":

@@ -16,11 +16,13 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from tests.canaries import INGEST as INGEST
+from tests.canaries import OPERATOR as OPERATOR
+from tests.canaries import STRIPE_SECRET as STRIPE_SECRET
+from tests.canaries import Where
 from tests.e2e.crovver import API_KEY, MARK, Checkout, Crovver
+from tests.watch import saw, saw_answer, saw_files, saw_redis
 
-INGEST = "canary-ingest-token-0123456789"
-OPERATOR = "canary-operator-token-0123456789"
-STRIPE_SECRET = "whsec_canary_secret_0123456789"
 SECRETS = (API_KEY, INGEST, OPERATOR, STRIPE_SECRET, MARK, "checkout.stripe.com/pay")
 T = TypeVar("T")
 
@@ -64,7 +66,9 @@ class Deployment:
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.begun: dict[str, int] = {}
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=20)
+        self.http = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=20, event_hooks={"response": [_look]}
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +76,10 @@ class Deployment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is None and "web" in self.processes:
+            self.answers("/metrics")
         codes = {name: self.stop(name) for name in list(self.processes)}
+        self.look_through()
         self.http.close()
         if kind is None:
             assert set(codes.values()) <= {0}, f"told to stop, a process failed: {codes}"
@@ -81,21 +88,24 @@ class Deployment:
     def start(self, *names: str) -> Self:
         """Start processes: ``web``, ``worker``, ``scheduler``; a name may carry a number, as in ``worker2``."""
         for name in names:
-            command = name.rstrip("0123456789")
-            extra = ["--port", str(self.port)] if command == "web" else []
             self.begun[name] = self.times_ready(name)
             with self.log(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "worker.cli", command, *extra],
+                    [sys.executable, "-m", *self.command(name)],
                     cwd=self.folder,
                     env={**self.environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                 )
-            if command == "web":
+            if name.rstrip("0123456789") == "web":
                 eventually(lambda: self.answers("/healthz"), what="web to answer")
         return self
+
+    def command(self, name: str) -> list[str]:
+        """The module that a process runs, with its arguments."""
+        command = name.rstrip("0123456789")
+        return ["worker.cli", command, *(["--port", str(self.port)] if command == "web" else [])]
 
     def start_all(self) -> Self:
         return self.start("web", "worker", "scheduler")
@@ -135,7 +145,7 @@ class Deployment:
 
     def seats(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the CLI to its end."""
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "worker.cli", *words],
             cwd=self.folder,
             env={**self.environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -144,6 +154,8 @@ class Deployment:
             timeout=60,
             check=False,
         )
+        saw(Where.COMMAND, f"seats {words[0]}", done.stdout + done.stderr)
+        return done
 
     def answers(self, path: str) -> int:
         try:
@@ -190,11 +202,21 @@ class Deployment:
             headers["stripe-signature"] = header
         return self.http.post("/webhooks/stripe", content=body, headers=headers)
 
+    def look_through(self) -> None:
+        """Look for canaries in what the processes have logged and in what is on their Redis."""
+        saw_files(Where.LOG, sorted(self.folder.glob("*.log")))
+        saw_redis(self.settings["SEATS_REDIS_URL"], self.settings.get("SEATS_NAMESPACE", "seats"))
+
     def assert_no_secret_was_logged(self) -> None:
         for path in sorted(self.folder.glob("*.log")):
             text = path.read_text(errors="replace")
             found = [secret for secret in SECRETS if secret in text]
             assert not found, f"{path.name} holds {found}"
+
+
+def _look(answer: httpx.Response) -> None:
+    answer.read()
+    saw_answer(answer)
 
 
 _serial = iter(range(10**9))

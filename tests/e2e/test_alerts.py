@@ -157,7 +157,7 @@ def test_a_worker_killed_while_it_sends_costs_no_alert(start: Start, receiver: R
 def test_a_payable_link_goes_to_the_channels_it_is_meant_for_and_to_no_other(
     start: Start, receiver: Receiver, crovver: Crovver
 ) -> None:
-    with Receiver() as payer:
+    with Receiver(chosen=True) as payer:
         crovver.add("acme", 10, 8)
         running = start(SEATS_ALERT_LINK_URLS=payer.url)
         running.join("acme", *NEW)

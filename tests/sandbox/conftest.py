@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from tests.canaries import CROVVER_SECRET as CROVVER_SECRET
+from tests.canaries import STRIPE_SECRET as STRIPE_SECRET
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.server import SandboxServer
-
-STRIPE_SECRET = "whsec_of_the_tests"
-CROVVER_SECRET = "crovver_secret_of_the_tests"
 
 T = TypeVar("T")
 

@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.canaries import Where
+from tests.watch import saw
+
 
 @dataclass
 class Collector:
@@ -50,7 +53,9 @@ def collecting() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             collector.paths.add(self.path)
-            collector.bodies.append(gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body)
+            body = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
+            collector.bodies.append(body)
+            saw(Where.SENTRY if self.path.endswith("/envelope/") else Where.TRACE, self.path, body)
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()

@@ -10,6 +10,8 @@ import structlog
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from tests.canaries import Where
+from tests.watch import saw
 from worker import logs
 from worker.telemetry import sentry
 
@@ -29,6 +31,7 @@ class Kept(Transport):
 
     def capture_envelope(self, envelope: Envelope) -> None:
         Kept.envelopes.append(envelope)
+        saw(Where.SENTRY, "an envelope", envelope.serialize())
 
 
 @pytest.fixture

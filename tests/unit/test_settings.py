@@ -58,7 +58,9 @@ CONTRACT_DEFAULTS = {
     "tombstones_for": None,
     "personal_data_for": timedelta(days=30),
     "journal_length": 1000,
+    "min_replicas": None,
     "host": "127.0.0.1",
+    "trusted_proxies": (),
     "port": 8000,
     "worker_processes": 1,
     "worker_threads": 16,
@@ -355,6 +357,14 @@ def test_two_keys_for_crovver_are_one_too_many() -> None:
     assert refusal(environ).setting == "SEATS_CROVVER_SERVICE_KEY"
 
 
+def test_replicas_are_waited_for_on_one_server_or_behind_sentinels_and_not_on_a_cluster() -> None:
+    assert load(state_url="redis+sentinel://h:26379/main", min_replicas="2").min_replicas == 2
+    assert load(state_url="redis+cluster://h:7000", min_replicas="0").min_replicas == 0
+    error = refusal({"SEATS_STATE_URL": "redis+cluster://h:7000", "SEATS_MIN_REPLICAS": "1"})
+    assert error.setting == "SEATS_MIN_REPLICAS"
+    assert "SEATS_STATE_URL" in str(error)
+
+
 def test_a_service_key_and_an_organization_come_together() -> None:
     assert "SEATS_CROVVER_ORG_ID" in str(refusal({"SEATS_CROVVER_SERVICE_KEY": "x"}))
     error = refusal({}, toml('crovver_org_id = "org"'))
@@ -515,12 +525,13 @@ def test_the_shipped_file_changes_nothing_as_it_is() -> None:
 def test_the_shipped_file_shows_every_setting_and_nothing_else_with_its_default_or_an_example() -> None:
     text = shipped_config("settings.toml").read_text()
     uncommented = re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
-    # Both ways to sign in to Crovver are shown; together they are refused.
-    config = toml(re.sub(r"^crovver_api_key = ", "# ", uncommented, flags=re.MULTILINE))
+    # Both ways to sign in to Crovver are shown, and a cluster beside replicas to wait for; together they are refused.
+    apart = {"crovver_api_key", "state_url"}
+    config = toml(re.sub(rf"^({'|'.join(apart)}) = ", "# ", uncommented, flags=re.MULTILINE))
     names = re.findall(r"^([a-z_]+) = ", uncommented, flags=re.MULTILINE)
     assert sorted(names) == sorted(Settings.model_fields)
     shown = Settings.load(config, {})
-    for name in set(names) - {"crovver_api_key"}:
+    for name in set(names) - apart:
         default = CONTRACT_DEFAULTS[name]
         assert getattr(shown, name) == default if default not in (None, ()) else getattr(shown, name)
 

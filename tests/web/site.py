@@ -12,6 +12,13 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.canaries import CROVVER_SECRET as CROVVER_SECRET
+from tests.canaries import INGEST as INGEST
+from tests.canaries import OPERATOR as OPERATOR
+from tests.canaries import OTHER_INGEST as OTHER_INGEST
+from tests.canaries import STRIPE_SECRET as STRIPE_SECRET
+from tests.canaries import Where
+from tests.watch import saw, saw_answer, saw_redis
 from worker.core.allocation import Summary
 from worker.core.checkout import Checkout
 from worker.core.facts import Fact
@@ -27,8 +34,6 @@ from worker.store.redis_store import RedisStore
 from worker.web.app import create_app
 from worker.web.services import Services
 
-INGEST, OTHER_INGEST, OPERATOR = "ingest-token-one-0001", "ingest-token-two-0002", "operator-token-000001"
-STRIPE_SECRET, CROVVER_SECRET = "whsec_of_the_tests", "crovver secret of the tests"
 SECRETS: dict[str, Any] = {
     "ingest_tokens": (INGEST, OTHER_INGEST),
     "operator_token": OPERATOR,
@@ -66,6 +71,7 @@ class Site:
         self.clock = float(NOW)
         self.log = Log()
         self._runner = runner
+        self._redis_url = redis_url
         self.store = RedisStore.from_url(redis_url, self.namespace)
         self.dead_letters = DeadLetters(self.store.client, self.namespace, redacted)
         services = Services(
@@ -78,13 +84,18 @@ class Site:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://seats.test")
 
     def close(self) -> None:
+        """Close all connections, and look through what is left of the deployment."""
+        saw(Where.LOG, "log of the web app", "\n".join(map(repr, self.log.entries)))
+        saw_redis(self._redis_url, self.namespace)
         self._runner.run(self.client.aclose())
         self._runner.run(self.store.aclose())
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def main() -> httpx.Response:
             async with asyncio.timeout(30):
-                return await self.client.request(method, path, **options)
+                answer = await self.client.request(method, path, **options)
+            saw_answer(answer)
+            return answer
 
         return self._runner.run(main())
 

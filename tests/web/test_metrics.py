@@ -6,6 +6,7 @@ import json
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 
+from tests.canaries import INGEST
 from tests.monitoring import Sample, families, scraped
 from tests.web.site import Site, an_event, an_upgrade, crovver_headers, stripe_event, stripe_headers
 from worker.core.alerts import Alert, AlertKind, Phase, Severity
@@ -60,7 +61,7 @@ def test_facts_are_counted_by_door_once_they_are_safe(site: Site) -> None:
     assert site.publish([an_event(), {"bad": "event"}]).status_code == 400
     site.put_tenant(Tenant("acme", upgrades=(an_upgrade("upg_1", State.AWAITING_APPROVAL),)))
     roster = json.dumps({"users": [{"userId": "ada"}]}).encode()
-    headers = {"Authorization": "Bearer ingest-token-one-0001", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {INGEST}", "Content-Type": "application/json"}
     assert site.request("PUT", "/v1/tenants/acme/roster", content=roster, headers=headers).status_code == 202
     body = json.dumps(stripe_event()).encode()
     assert site.request("POST", "/webhooks/stripe", content=body, headers=stripe_headers(body)).status_code == 200

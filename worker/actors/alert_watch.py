@@ -87,7 +87,7 @@ async def look_at_fleet(store: Store, dead_letters: DeadLetterCount) -> None:
     parked = await store.parked(PAYMENTS_AT_ONCE)
     now = await store.now()
     unmatched = [payment.since for payment in parked if payment.fact.settles]
-    conditions = fleet_conditions(unmatched, await dead_letters.count(), now)
+    conditions = fleet_conditions(unmatched, await dead_letters.count(), now, lost_at=await store.lost_at())
     advanced = advance(fleet.book, conditions, tenant="", serial=fleet.serial, now=now)
     if advanced.book == fleet.book and not advanced.alerts:
         return

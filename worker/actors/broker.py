@@ -113,9 +113,14 @@ def _is_message(data: bytes) -> bool:
 
 
 def as_connection_closed(error: redis.RedisError) -> Exception:
-    """The error as one that dramatiq recovers from, unless waiting would not mend it."""
-    passing = not isinstance(error, redis.ResponseError) or is_passing(error)
-    return ConnectionClosed(error) if passing else error  # type: ignore[no-untyped-call]
+    """The error as one that dramatiq recovers from.
+
+    Also where waiting alone would not mend it, as with a key of the wrong type: the queue is tried again every second,
+    and others are worked off meanwhile.
+    """
+    if isinstance(error, redis.ResponseError) and not is_passing(error):
+        log.error("a queue can't be used until somebody mends it; `seats doctor` looks at its keys", reason=str(error))
+    return ConnectionClosed(error)  # type: ignore[no-untyped-call]
 
 
 class Broker(RedisBroker):

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from dataclasses import replace
 from types import FrameType
 
 # Read by dramatiq when it is imported: how long a consumer waits before it comes back after a lost connection (ms).
@@ -24,6 +25,7 @@ from worker.engine.reconcile import Reconciler
 from worker.metrics import Meters
 from worker.settings import Settings
 from worker.settings.derive import micros
+from worker.store.guard import Remembered, StateGuard
 from worker.telemetry import Spans, telemetry
 
 log = structlog.get_logger(__name__)
@@ -50,7 +52,9 @@ def _run(settings: Settings, threads: int, spans: Spans) -> int:
     url = settings.require_redis()
     store = store_of(settings)
     meters = Meters()
+    remembered = Remembered()
     ports = ports_of(settings, store, Observing(meters, spans), concurrency=max(threads, 4))
+    ports = replace(ports, guard=StateGuard(store, remembered))
     courier = courier_of(settings, store, meters)
     broker = make_broker(url, settings.namespace)
     declare_reconcile(broker, Reconciler(ports), meters, spans)
@@ -59,7 +63,7 @@ def _run(settings: Settings, threads: int, spans: Spans) -> int:
     # One more for each channel: one that hangs takes no thread from tenants, and none from another channel.
     worker = Worker(broker, worker_threads=threads + len(courier.channels), worker_timeout=IDLE_POLL_MS)
     watchdog = Watchdog(worker)
-    flusher = Flusher(meters, lambda: store_of(settings))
+    flusher = Flusher(meters, remembered, lambda: store_of(settings))
     stop = threading.Event()
 
     def stopping(signum: int, frame: FrameType | None) -> None:

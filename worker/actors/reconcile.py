@@ -12,7 +12,7 @@ from worker.engine.ports import Ports
 from worker.engine.reconcile import Reconciler
 from worker.metrics import Meters
 from worker.metrics.catalogue import RECONCILES
-from worker.store.errors import StoreError
+from worker.store.errors import StoreError, StoreUnavailable
 from worker.store.interface import Wake
 from worker.telemetry import Spans
 
@@ -56,9 +56,12 @@ def declare_reconcile(
             try:
                 done = await reconciler.reconcile(wake)
                 outcome = "settled" if done.verdict is not None else "contended"
-            except StoreError as error:
+            except StoreUnavailable as error:
                 outcome = "put_off"
                 log.warning("reconcile put off", reason=str(error))
+            except StoreError as error:
+                outcome = "put_off"
+                log.error("reconcile put off until somebody mends what is kept", reason=str(error))
             except Exception:
                 outcome = "failed"
                 log.exception("reconcile failed; the tenant stays due")

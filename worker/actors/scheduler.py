@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import time
 
 import redis
 import structlog
@@ -16,6 +17,7 @@ from worker.settings import Settings
 from worker.settings.derive import micros
 from worker.store.dead_letters import DeadLetters
 from worker.store.errors import StoreError
+from worker.store.guard import LOOK_EVERY, StateGuard
 from worker.store.interface import Store, Wake
 from worker.store.keys import Keys
 from worker.store.matching import redeliver
@@ -28,10 +30,15 @@ AT_ONCE = 100
 MOST_QUEUED = 256
 """Wake-ups that may wait in the queue: beyond that, workers are busy or away, and tenants wait in the due set."""
 
+_NO_IDENTITY = b"1"
+"""What an earlier release left on the broker."""
+
 LONGEST_SLEEP = 1.0
 STOP_WITHIN = 6.0
 MATCH_EVERY = 10.0
 PARKED_AT_ONCE = 200
+ADOPT_EVERY = 300.0
+ADOPTED_AT_ONCE = 1_000
 
 
 def run(settings: Settings) -> int:
@@ -53,9 +60,10 @@ async def _main(settings: Settings, broker: Broker) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     log.info("scheduler ready")
-    elsewhere = settings.require_state() != settings.require_redis()
+    elsewhere, forgotten = settings.require_state() != settings.require_redis(), asyncio.Event()
     tasks = [
-        asyncio.create_task(_wake_due(store, broker, stop, elsewhere=elsewhere)),
+        asyncio.create_task(_wake_due(store, broker, stop, forgotten, elsewhere=elsewhere)),
+        asyncio.create_task(_adopt_forgotten(store, stop, forgotten)),
         asyncio.create_task(_match_parked(store, stop)),
         asyncio.create_task(watch_fleet(store, dead_letters, stop)),
     ]
@@ -76,14 +84,19 @@ async def _main(settings: Settings, broker: Broker) -> None:
     log.info("scheduler stopped")
 
 
-async def _wake_due(store: Store, broker: Broker, stop: asyncio.Event, *, elsewhere: bool) -> None:
-    """Lease due tenants and enqueue their wake-ups, until told to stop."""
-    away, told = False, False
+async def _wake_due(
+    store: Store, broker: Broker, stop: asyncio.Event, forgotten: asyncio.Event, *, elsewhere: bool
+) -> None:
+    """Lease due tenants and enqueue their wake-ups, until told to stop.
+
+    ``forgotten`` is set when the store can be used again, which may have lost who is due.
+    """
+    guard, compare_at, away = StateGuard(store), 0.0, False
     while not stop.is_set():
         try:
-            if not told:
-                await asyncio.to_thread(_tell_where_the_state_is, broker, elsewhere=elsewhere)
-                told = True
+            if time.monotonic() >= compare_at:
+                await _compare(guard, broker, elsewhere=elsewhere)
+                compare_at = time.monotonic() + LOOK_EVERY
             queued = await asyncio.to_thread(broker.queued, RECONCILE)
             if queued >= MOST_QUEUED:
                 await asyncio.sleep(0.05)
@@ -98,12 +111,33 @@ async def _wake_due(store: Store, broker: Broker, stop: asyncio.Event, *, elsewh
             # What was leased and not enqueued is due again when its lease ends.
             if not away:
                 log.warning("waking tenants has to wait", reason=str(error))
-            away = True
+            away, compare_at = True, 0.0
             await asyncio.sleep(0.5)
         else:
             if away:
                 log.info("waking tenants again")
+                forgotten.set()
             away = False
+
+
+async def _adopt_forgotten(store: Store, stop: asyncio.Event, again: asyncio.Event) -> None:
+    """Have every tenant that is listed looked at some day, until told to stop.
+
+    A tenant is always due or leased; but what says so may have been lost, or removed because it could not be used.
+    ``again`` asks for a look at once.
+    """
+    while not stop.is_set():
+        again.clear()
+        try:
+            after = await store.adopt(None, ADOPTED_AT_ONCE)
+            while after is not None and not stop.is_set():
+                after = await store.adopt(after, ADOPTED_AT_ONCE)
+        except StoreError as error:
+            log.debug("looking for forgotten tenants has to wait", reason=str(error))
+        waits = [asyncio.create_task(event.wait()) for event in (stop, again)]
+        await asyncio.wait(waits, timeout=ADOPT_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
 
 async def _match_parked(store: Store, stop: asyncio.Event) -> None:
@@ -119,13 +153,22 @@ async def _match_parked(store: Store, stop: asyncio.Event) -> None:
             log.debug("matching parked events has to wait", reason=str(error))
 
 
-def _tell_where_the_state_is(broker: Broker, *, elsewhere: bool) -> None:
-    """Leave word on the broker, so that a publisher that was given its URL does not write where nobody reads."""
-    key = Keys(broker.namespace).elsewhere
+async def _compare(guard: StateGuard, broker: Broker, *, elsewhere: bool) -> None:
+    """See that the state is the one this process remembers, before anybody is woken to work with it.
+
+    Where the state is on a server of its own, its identity is left on the broker. There a scheduler that remembers
+    nothing finds it, and a publisher that was given the broker's URL that nobody would read what it writes.
+    """
+    key, remembered = Keys(broker.namespace).elsewhere, guard.remembered
+    first = not remembered.identity
+    if first and elsewhere:
+        word = await asyncio.to_thread(broker.client.get, key)
+        remembered.identity = word.decode() if word and word != _NO_IDENTITY else ""
+    await guard.look()
     if elsewhere:
-        broker.client.set(key, "1")
-    else:
-        broker.client.delete(key)
+        await asyncio.to_thread(broker.client.set, key, remembered.identity)
+    elif first:
+        await asyncio.to_thread(broker.client.delete, key)
 
 
 def _enqueue(broker: Broker, wakes: tuple[Wake, ...]) -> None:

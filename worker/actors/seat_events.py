@@ -28,6 +28,9 @@ def declare_seat_events(broker: Broker, store: Store, settle: int, meters: Meter
     Arguments: ``tenant``, ``user``, and optionally ``email``, ``name``, ``id`` and ``time`` (RFC 3339). Left out, the
     id is the message's own, and the time is when it was sent: so a message that is delivered twice stays one event.
 
+    Accepted here means enqueued: nothing waits for the broker's disk or replicas, so that a failover of the broker may
+    lose what was sent right before it. ``SeatEvents`` and ``POST /v1/events`` promise more.
+
     Arguments that make no sense are raised, and the message is kept as a dead letter. While the store is away the actor
     waits; raised then, the failure would be acknowledged and the event lost.
     """

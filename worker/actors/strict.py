@@ -28,7 +28,11 @@ class StrictEncoder(JSONEncoder):
     """
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        fields = super().decode(data)
+        try:
+            fields = super().decode(data)
+        except (ValueError, RecursionError) as error:
+            # A number of 5,000 digits, 10,000 brackets: dramatiq foresees neither.
+            raise DecodeError("the message can't be read", data, error) from None  # type: ignore[no-untyped-call]
         problem = _problem(fields)
         if problem is not None:
             raise DecodeError(problem, data, None)  # type: ignore[no-untyped-call]

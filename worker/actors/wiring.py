@@ -29,7 +29,10 @@ def store_of(settings: Settings) -> RedisStore:
     Raises:
         ConfigError: none is set.
     """
-    return RedisStore.from_url(settings.require_state(), settings.namespace, journal_length=settings.journal_length)
+    return RedisStore.from_url(
+        settings.require_state(), settings.namespace, journal_length=settings.journal_length,
+        min_replicas=settings.min_replicas,
+    )  # fmt: skip
 
 
 def ports_of(settings: Settings, store: RedisStore, observing: Observing, *, concurrency: int) -> Ports:

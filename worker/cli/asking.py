@@ -3,6 +3,7 @@
 import sys
 
 from worker.cli.errors import CommandError, UsageProblem
+from worker.core.printable import printable
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -15,6 +16,6 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageProblem("this asks before it goes on, and nobody is here to answer: add --yes if you mean it")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("nothing was done")

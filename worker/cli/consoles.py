@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.core.printable import printable
+
 _WIDE = 1_000
 
 
@@ -29,7 +31,7 @@ def _console(stderr: bool) -> Console:
 
 def plain(text: str, style: str = "") -> Text:
     """Text from outside: no markup in it counts, and no control character of it reaches the terminal."""
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text), style=style)
+    return Text(printable(text), style=style)
 
 
 def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
@@ -46,5 +48,6 @@ def print_link(about: str, link: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on standard output, with the same characters escaped as in ``plain``."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))

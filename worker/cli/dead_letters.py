@@ -145,6 +145,7 @@ async def _settle(
 ) -> None:
     from worker.cli.asking import confirm
     from worker.cli.consoles import print_json
+    from worker.cli.saying import say
 
     settle = letters.requeue if action == "requeue" else letters.discard
     if action == "discard":
@@ -164,7 +165,7 @@ async def _settle(
     if as_json:
         print_json({_PAST[action]: done})
     else:
-        print(f"{_messages(done)} {_PAST[action]}")
+        say(f"{_messages(done)} {_PAST[action]}")
 
 
 def _call(letter: DeadLetter) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from worker.cli.common import Common
 from worker.cli.errors import CommandError
+from worker.cli.saying import say
 
 if TYPE_CHECKING:
     from worker.core.upgrade import Upgrade
@@ -47,7 +48,7 @@ def _decide(context: typer.Context, action: str, upgrade: str, no_wait: bool) ->
 
     settings = Common.of(context).settings()
     line = with_store(settings, lambda store: _decided(store, action, upgrade, no_wait))
-    print(line)
+    say(line)
 
 
 async def _decided(store: RedisStore, action: str, upgrade_id: str, no_wait: bool) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.common import Common
 from worker.cli.errors import CommandError, UsageProblem
+from worker.cli.saying import say
 
 if TYPE_CHECKING:
     from worker.store.forget import MayBePaid
@@ -45,9 +46,9 @@ def forget(
     if user is not None and force:
         raise UsageProblem("--force is about checkouts of a tenant: leave it out with --user")
     if user is None:
-        print(with_store(settings, lambda store: _forget_tenant(store, tenant, force, yes)))
+        say(with_store(settings, lambda store: _forget_tenant(store, tenant, force, yes)))
     else:
-        print(with_store(settings, lambda store: _forget_user(store, tenant, user, yes)))
+        say(with_store(settings, lambda store: _forget_user(store, tenant, user, yes)))
 
 
 async def _forget_tenant(store: RedisStore, tenant: str, force: bool, yes: bool) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from worker.cli.errors import BAD_USAGE, FAILED, INTERRUPTED, CommandError
 from worker.cli.parent import WITH_PARENT, end_with_parent
+from worker.cli.saying import remark
 
 _FLAGS = ("--debug",)
 _WITH_VALUE = ("--config",)
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         code, line = explained(error)
-        print(f"seats: {line}", file=sys.stderr)
+        remark(f"seats: {line}")
     return code
 
 
@@ -97,6 +98,8 @@ def explained(error: Exception) -> tuple[int, str]:
         return BAD_USAGE, str(error)
     if isinstance(error, usage):
         return BAD_USAGE, _usage_line(error)
+    if isinstance(error, UnicodeEncodeError):
+        return BAD_USAGE, "an argument is not UTF-8 text: check how it is written, and the locale"
     if isinstance(error, typer.Abort):
         return INTERRUPTED, "stopped"
     if isinstance(error, EmbeddedError):

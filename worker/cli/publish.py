@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from worker.cli.common import Common
 from worker.cli.errors import CommandError, Interrupted, UsageProblem
+from worker.cli.saying import remark, say
 
 if TYPE_CHECKING:
     from worker.cli.events_file import Line
@@ -53,7 +53,7 @@ def publish(
         alone = [key for key, value in given.items() if value is not None]
         if alone:
             raise UsageProblem("--file can't be combined with an event of the command line: leave one of them out")
-        print(_publish_file(settings, file))
+        say(_publish_file(settings, file))
         return
     if change not in ("added", "removed"):
         raise UsageProblem("say what happened: `seats publish added|removed --tenant T --user U`, or give a --file")
@@ -63,16 +63,16 @@ def publish(
     with _events(settings) as events:
         _publish_one(events, change, tenant, user, email=email, name=name, id=id, time=time)
     verb = "joined" if change == "added" else "left"
-    print(f"published: {user} {verb} {tenant}")
+    say(f"published: {user} {verb} {tenant}")
 
 
 def show_problems(lines: Iterable[str]) -> None:
     """What is wrong with a file, a line each, as many as a person wants to see at once."""
     problems = list(lines)
     for line in problems[:PROBLEMS_SHOWN]:
-        print(line, file=sys.stderr)
+        remark(line)
     if len(problems) > PROBLEMS_SHOWN:
-        print(f"… and {len(problems) - PROBLEMS_SHOWN:,} more", file=sys.stderr)
+        remark(f"… and {len(problems) - PROBLEMS_SHOWN:,} more")
 
 
 def _events(settings: Settings) -> SeatEvents:
@@ -82,7 +82,7 @@ def _events(settings: Settings) -> SeatEvents:
     try:
         return SeatEvents.from_url(
             settings.require_state(), namespace=settings.namespace, settle_seconds=settle,
-            tombstones_for=settings.tombstones_for,
+            tombstones_for=settings.tombstones_for, min_replicas=settings.min_replicas,
         )  # fmt: skip
     except BadRedisURL as error:
         raise UsageProblem(f"SEATS_STATE_URL can't be published to: {error}") from None

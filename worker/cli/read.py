@@ -220,12 +220,22 @@ async def _upgrade_page(
 
 
 async def load_all(store: RedisStore, tenants: list[str]) -> list[Loaded]:
-    """The records of these tenants, a few at a time."""
+    """The records of these tenants, a few at a time; what can't be read is told of instead."""
     import asyncio
+
+    from worker.cli.consoles import err, plain
+    from worker.store.errors import TenantBroken
 
     loaded: list[Loaded] = []
     for start in range(0, len(tenants), AT_ONCE):
-        loaded += await asyncio.gather(*(store.load(tenant) for tenant in tenants[start : start + AT_ONCE]))
+        part = tenants[start : start + AT_ONCE]
+        for one in await asyncio.gather(*(store.load(tenant) for tenant in part), return_exceptions=True):
+            if isinstance(one, TenantBroken):
+                err().print(plain(str(one)))
+            elif isinstance(one, BaseException):
+                raise one
+            else:
+                loaded.append(one)
     return loaded
 
 

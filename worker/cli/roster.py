@@ -10,6 +10,7 @@ import typer
 
 from worker.cli.common import Common
 from worker.cli.errors import CommandError, UsageProblem
+from worker.cli.saying import say
 
 if TYPE_CHECKING:
     from worker.core.facts import RosterUser
@@ -39,18 +40,19 @@ def import_roster(
     from worker.cli.publish import show_problems
     from worker.cli.roster_file import BadRoster, read_roster
     from worker.cli.state import with_store
+    from worker.events import problem_of_id
 
     settings = Common.of(context).settings()
     settings.require_state()
-    if not 1 <= len(tenant) <= 255 or not tenant.isprintable() or not tenant.strip():
-        raise UsageProblem("--tenant must be 1 to 255 printable characters: check the id")
+    if problem := problem_of_id(tenant):
+        raise UsageProblem(f"--tenant {problem}: check the id")
     try:
         users = read_roster(file)
     except BadRoster as bad:
         show_problems(f"{file}: {problem}" for problem in bad.problems)
         raise CommandError(f"nothing of {file} was taken: correct it, and import it again") from None
     lifetime = settings.tombstones_for
-    print(with_store(settings, lambda store: _import(store, tenant, users, as_of, force, lifetime)))
+    say(with_store(settings, lambda store: _import(store, tenant, users, as_of, force, lifetime)))
 
 
 async def _import(

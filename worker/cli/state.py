@@ -23,7 +23,9 @@ async def opened(settings: Settings) -> AsyncIterator[RedisStore]:
     """
     url = settings.require_state()
     try:
-        store = RedisStore.from_url(url, settings.namespace, journal_length=settings.journal_length)
+        store = RedisStore.from_url(
+            url, settings.namespace, journal_length=settings.journal_length, min_replicas=settings.min_replicas
+        )
     except BadRedisURL as error:
         raise UsageProblem(f"SEATS_REDIS_URL can't be used: {error}") from error
     try:

@@ -10,6 +10,7 @@ import typer
 
 from worker.cli.common import Common
 from worker.cli.errors import CommandError
+from worker.cli.saying import say
 
 if TYPE_CHECKING:
     from worker.core.facts import HintFact
@@ -28,36 +29,67 @@ def sweep(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask for it and don't wait.")] = False,
 ) -> None:
-    """Reconcile all tenants now, or one, and see it done."""
+    """Reconcile all tenants now, or one, and see it done.
+
+    After a loss of the state a sweep of all tenants, run to its end, lets purchases go on.
+    """
     from worker.cli.state import with_store
 
     settings = Common.of(context).settings()
-    print(with_store(settings, lambda store: _sweep(store, tenant, no_wait)))
+    for line in with_store(settings, lambda store: _sweep(store, tenant, no_wait)):
+        say(line)
 
 
-async def _sweep(store: RedisStore, tenant: str | None, no_wait: bool) -> str:
+async def _sweep(store: RedisStore, tenant: str | None, no_wait: bool) -> list[str]:
     from worker.cli.state import known
     from worker.core.facts import HintFact
 
     if tenant is not None:
         await known(store, tenant)
+    lost_at = await store.lost_at() if tenant is None and not no_wait else None
     tenants = [tenant] if tenant is not None else await _all(store)
+    if not tenants and lost_at is not None:
+        raise CommandError(
+            "the state was lost and no tenant is known yet, so a sweep would prove nothing: send the rosters "
+            "(`seats import`), or the events since the last backup, again, and then sweep"
+        )
     if not tenants:
-        return "no tenants yet: nothing to reconcile"
+        return ["no tenants yet: nothing to reconcile"]
     hint = HintFact("sweep", await store.now(), f"sweep_{uuid.uuid4().hex}")
     for start in range(0, len(tenants), PAGE):
         await store.append({name: [hint] for name in tenants[start : start + PAGE]})
     what = f"tenant {tenant}" if tenant is not None else _tenants(len(tenants))
     if no_wait:
-        return f"{what} will be reconciled now"
+        return [f"{what} will be reconciled now"]
     unsubscribed, unread = await _wait(store, tenants, hint)
     if unread:
         name, reason = unread[0]
         raise CommandError(
             f"{_tenants(len(unread))} could not be read in Crovver, such as {name} ({reason}): they are tried again by "
-            "themselves"
+            "themselves" + ("; until all are read, purchases wait, because the state was lost" if lost_at else "")
         )
-    return f"{what} reconciled" + (f", {unsubscribed:,} of them without a subscription" if unsubscribed else "")
+    done = f"{what} reconciled" + (f", {unsubscribed:,} of them without a subscription" if unsubscribed else "")
+    return [done] if lost_at is None else [done, await _let_go_on(store, lost_at)]
+
+
+async def _let_go_on(store: RedisStore, lost_at: int) -> str:
+    """End the loss of the state that was known when the sweep began, and have those looked at who waited for that."""
+    from worker.core.tenant import Rule
+    from worker.core.times import format_instant
+
+    if not await store.end_loss(lost_at) and await store.lost_at() is not None:
+        raise CommandError("the state was lost once more meanwhile: sweep again")
+    tenants = await _all(store)
+    for start in range(0, len(tenants), PAGE):
+        records = (await store.records(tenants[start : start + PAGE])).values()
+        decisions = {record.tenant.id: record.tenant.decision for record in records}
+        await store.mark_due(
+            name for name, decision in decisions.items() if decision and decision.rule is Rule.WAITS_FOR_SWEEP
+        )
+    return (
+        f"the state was lost at {format_instant(lost_at)}; purchases, which waited for this sweep, go on now. What was "
+        "not sent again since (rosters with `seats import`, or events since the last backup) is still missing"
+    )
 
 
 def _tenants(count: int) -> str:

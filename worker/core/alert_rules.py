@@ -388,5 +388,6 @@ DATA_FIELDS: Mapping[AlertKind, tuple[str, ...]] = {
     AlertKind.UNREADABLE_FACTS: ("count",),
     AlertKind.TOO_OLD_FACTS: ("count",),
     AlertKind.DEAD_LETTER: ("count", "queues"),
+    AlertKind.STATE_LOST: ("from_at",),
 }
 """What the data of each kind holds, for whoever writes its text. Resolved notes add ``since_at``."""

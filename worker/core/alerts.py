@@ -52,6 +52,7 @@ class AlertKind(StrEnum):
     UNREADABLE_FACTS = "unreadable_facts"
     TOO_OLD_FACTS = "too_old_facts"
     DEAD_LETTER = "dead_letter"
+    STATE_LOST = "state_lost"
 
 
 class Phase(StrEnum):

@@ -18,7 +18,8 @@ class Case:
 
     ``missing`` are users that need a seat and have none, longest waiting first, as many as one repair call may carry.
     ``happened`` is what this pass has noted so far. ``fresh`` says that Crovver was read completely in this pass.
-    ``new_upgrade`` and ``claim`` are unused identifiers.
+    ``new_upgrade`` and ``claim`` are unused identifiers. ``lost_at`` is when the state was lost, while that bars
+    purchases; it may be left out until one is about to be made.
     """
 
     tenant: Tenant
@@ -31,6 +32,7 @@ class Case:
     claim: str
     missing: tuple[RosterUser, ...] = ()
     happened: tuple[Note, ...] = ()
+    lost_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ def decide(case: Case) -> Verdict:
         upgrade = tenant.open_upgrade
     current = replace(case, tenant=tenant)
     step = pursue.pursue(current, upgrade) if upgrade is not None else consider(current)
+    if isinstance(step.effect, StartCheckout) and case.lost_at is not None:
+        # Somebody may hold a link that the lost state knew of.
+        step = Step(Rule.WAITS_FOR_SWEEP, inputs={"size": step.effect.new_capacity, "lost_at": case.lost_at})
     if step.upgrade is not None:
         before = tenant.find(step.upgrade.id)
         tenant = tenant.with_upgrade(step.upgrade)

@@ -21,6 +21,9 @@ _RULES: Mapping[Rule, str] = {
     "(SEATS_UPGRADE_MODE=alert).",
     Rule.WANTS_APPROVAL: "No checkout was started yet: upgrade {upgrade} to {size} seats waits for an operator's "
     "approval. Approve it with `seats approve {upgrade}`.",
+    Rule.WAITS_FOR_SWEEP: "No checkout was started: the one for {size} seats waits for a full sweep, because the state "
+    "was lost at {lost_at}, and with it what is known of earlier checkouts. Send the rosters, or the events since the "
+    "last backup, again; then run `seats sweep`.",
     Rule.STARTED: "A checkout for {size} seats was started (upgrade {upgrade}), because fewer seats were paid for than "
     "are needed.",
     Rule.BEYOND_CAP: "No checkout was started: more seats are needed than may ever be bought "

@@ -16,6 +16,7 @@ COUNTED_ALERTS = frozenset(AlertKind) - {
     AlertKind.UNREADABLE_FACTS,
     AlertKind.TOO_OLD_FACTS,
     AlertKind.DEAD_LETTER,
+    AlertKind.STATE_LOST,
 }
 """Alerts about seats and what is done for them: those that another policy changes in a way that can be told."""
 

@@ -7,7 +7,7 @@ from worker.core.effects import CheckSession, ExpireSession, FindSession, StartC
 from worker.core.policy import Mode
 from worker.core.tenant import Inputs, Rule
 from worker.core.times import HOUR, MINUTE, SECOND
-from worker.core.upgrade import Closing, State, Upgrade, expire, move
+from worker.core.upgrade import CHECKOUT_LIFETIME, Closing, State, Upgrade, expire, move
 
 CLAIM_TIMEOUT = 90 * SECOND
 """A claim older than this is nobody's any more: its call was given up on long before, and its outcome is unknown."""
@@ -20,6 +20,9 @@ SUPERSEDE_AFTER = MINUTE
 
 WITHDRAW_AFTER = 15 * MINUTE
 """Nor is one taken back sooner than this because the need went: it may come back, and the same link serve it."""
+
+ASK_FOR = 6 * HOUR
+"""How long Stripe is asked how a checkout that has outlived its time ended, where it gives no answer."""
 
 FIRST_POLL = 2 * SECOND
 
@@ -64,12 +67,19 @@ def settle(case: Case, upgrade: Upgrade) -> tuple[Upgrade, str]:
         if now >= upgrade.claimed_at + hold(case, upgrade):
             return move(upgrade, State.FAILED, now, closing=Closing.HOLD_OVER), "the hold is over"
     elif state is State.AWAITING_PAYMENT and upgrade.completed_at is None:
-        if upgrade.lifetime_over(now):
+        if upgrade.lifetime_over(now) and not asks_how_it_ended(case, upgrade):
             closing = upgrade.closing or Closing.LIFETIME_OVER
             return expire(replace(upgrade, closing=closing), now), "a checkout lives 24 hours at most"
         if upgrade.closing is Closing.OPERATOR and not case.powers.stripe_key:
             return move(upgrade, State.CANCELLED, now, closing=Closing.OPERATOR), "operator: cancel"
     return upgrade, ""
+
+
+def asks_how_it_ended(case: Case, upgrade: Upgrade) -> bool:
+    """Whether Stripe is asked before a checkout counts as expired by its age alone: it may have been completed by a
+    debit that takes days, and the event that told so be lost."""
+    asked_until = (upgrade.requested_at or 0) + CHECKOUT_LIFETIME + ASK_FOR
+    return case.powers.stripe_key and upgrade.session is not None and case.now < asked_until
 
 
 def hold(case: Case, upgrade: Upgrade) -> int:
@@ -153,6 +163,9 @@ def _await_payment(case: Case, upgrade: Upgrade, retry_at: int | None) -> Step:
         if case.powers.stripe_key and upgrade.session is not None and now >= ask_at:
             effect = CheckSession(upgrade.id, upgrade.session)
         return Step(Rule.PAYMENT_PROCESSING, None, effect, look_at, about)
+    if upgrade.session is not None and upgrade.lifetime_over(now) and asks_how_it_ended(case, upgrade):
+        effect = CheckSession(upgrade.id, upgrade.session) if case.fresh and now >= upgrade.stripe_after else None
+        return Step(Rule.AWAITING_PAYMENT, None, effect, min(look_at, max(upgrade.stripe_after, now + SECOND)), about)
     capacity = case.tenant.look.summary.capacity_units
     age = now - upgrade.requested_at if upgrade.requested_at is not None else 0
     if upgrade.closing is Closing.OPERATOR:

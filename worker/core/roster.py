@@ -104,6 +104,10 @@ class Counts:
         return self.active + self.removed
 
 
+class RosterMoved(Exception):
+    """The entries at hand are not those that were counted: someone has saved between the two readings."""
+
+
 @dataclass(slots=True)
 class Roster:
     """A working copy of one tenant's roster: stored counts, the entries at hand, and the changes made to them.
@@ -142,7 +146,11 @@ class Roster:
         return self.entries.keys() | self.changes.keys()
 
     def counts(self) -> Counts:
-        """The counts with all changes applied."""
+        """The counts with all changes applied.
+
+        Raises:
+            RosterMoved: entries that were read after the counts show that these have been overtaken.
+        """
         tally = {standing: getattr(self.stored, standing) for standing in Standing}
         removed = self.stored.removed
         for user, new in self.changes.items():
@@ -153,8 +161,8 @@ class Roster:
             if new is not None:
                 tally[new.standing] += 1
                 removed += new.seat is Seat.REMOVED
-        assert min(tally.values()) >= 0
-        assert removed >= 0
+        if min(*tally.values(), removed) < 0:
+            raise RosterMoved
         return Counts(removed=removed, **{standing.value: count for standing, count in tally.items()})
 
 

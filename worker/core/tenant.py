@@ -84,6 +84,7 @@ class Rule(StrEnum):
     LOOK_INCOMPLETE = "look_incomplete"
     ALERT_ONLY = "alert_only"
     WANTS_APPROVAL = "wants_approval"
+    WAITS_FOR_SWEEP = "waits_for_sweep"
     STARTED = "started"
     BEYOND_CAP = "beyond_cap"
     CAP_REACHED = "cap_reached"

@@ -15,7 +15,7 @@ from worker.crovver.errors import CrovverError, NotSent, OutcomeUnknown, Refused
 from worker.engine.ports import Ports
 from worker.payments.errors import PaymentsError, StripeUnavailable
 from worker.payments.sessions import ExpireOutcome, SessionState
-from worker.store.errors import StoreUnavailable
+from worker.store.errors import StoreError, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,12 @@ async def _start_checkout(
         return ports.monotonic() - decided_at <= ports.pace.claim_use_seconds
 
     options = ports.checkout
+    try:
+        # Once more after the claim was saved: a state that was lost just before would have taken it as a new tenant's.
+        if await ports.guard.lost_at() is not None:
+            return ended(CallOutcome.NOT_SENT, "the state was lost")
+    except StoreError as error:
+        return ended(CallOutcome.NOT_SENT, str(error))
     try:
         with structlog.contextvars.bound_contextvars(upgrade=effect.upgrade, claim=effect.claim):
             checkout = await ports.crovver.proration_checkout(
@@ -93,7 +99,9 @@ async def _check_session(ports: Ports, tenant: Tenant, effect: CheckSession, now
         state = await ports.sessions.get(effect.session)
     except PaymentsError as error:
         return _no_answer(ports, tenant, effect.upgrade, error, now)
-    if state.status == "complete" and state.payment_status not in SETTLED:
+    upgrade = tenant.find(effect.upgrade)
+    told = upgrade is not None and upgrade.completed_at is not None
+    if told and state.status == "complete" and state.payment_status not in SETTLED:
         return SessionFact(effect.upgrade, now, ports.new_id("out"), retry_after=HOUR)
     return _found(ports, tenant, effect.upgrade, state, now)
 

@@ -69,6 +69,24 @@ class NoObserver:
     def moved(self, state: State) -> None: ...
 
 
+class Guard(Protocol):
+    """Tells whether the state may be believed that there is no other purchase."""
+
+    async def lost_at(self) -> int | None:
+        """When the state was lost, while nothing may be bought because of that; None where purchases may be made.
+
+        Raises:
+            StoreError: that can't be known just now.
+        """
+
+
+class NoGuard:
+    """Believes it."""
+
+    async def lost_at(self) -> int | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class CheckoutOptions:
     """What every checkout call carries besides the tenant and the capacity."""
@@ -106,3 +124,4 @@ class Ports:
     checkout: CheckoutOptions = field(default_factory=CheckoutOptions)
     pace: Pace = field(default_factory=Pace)
     observer: Observer = field(default_factory=NoObserver)
+    guard: Guard = field(default_factory=NoGuard)

@@ -4,17 +4,20 @@ Load state and inbox, observe Crovver, fold the facts, decide, save in one write
 brings becomes a fact of its own, so that the next pass, here or in another worker, starts from what is saved.
 """
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import structlog
 
 from worker.alerts.lines import log_alerts
 from worker.core.case import Case, Verdict
 from worker.core.decide import ALLOCATE_AT_ONCE, decide
-from worker.core.effects import StartCheckout
+from worker.core.effects import Effect, StartCheckout
 from worker.core.facts import (
     AllocateFact,
+    CallOutcome,
     CheckoutFact,
     Fact,
     HintFact,
@@ -27,7 +30,7 @@ from worker.core.facts import (
 from worker.core.fold import fold
 from worker.core.journal import Json, Note, NoteKind
 from worker.core.retention import hear, tidy
-from worker.core.roster import Roster, Standing
+from worker.core.roster import Roster, RosterMoved, Standing
 from worker.core.tenant import Rule, Tenant, TroubleKind, paid_for_nothing, status, utilization
 from worker.core.times import MINUTE, SECOND
 from worker.core.upgrade import State
@@ -35,11 +38,13 @@ from worker.engine.act import act
 from worker.engine.credits import credits_are_due, read_credits
 from worker.engine.look import Observed, know, know_all, observe
 from worker.engine.ports import Ports
-from worker.store.errors import StoreError, StoreUnavailable
+from worker.store.errors import StoreError, StoreUnavailable, TooFewReplicas
 from worker.store.interface import Commit, Loaded, Wake
 from worker.store.matching import is_of_no_other
 
 log = structlog.get_logger(__name__)
+
+Written = TypeVar("Written")
 
 MOST_PASSES = 12
 """Passes of one wake-up; a tenant that still is not settled then is simply due again."""
@@ -54,6 +59,7 @@ FOR_PEOPLE = frozenset(
     {
         Rule.ALERT_ONLY,
         Rule.WANTS_APPROVAL,
+        Rule.WAITS_FOR_SWEEP,
         Rule.BEYOND_CAP,
         Rule.CAP_REACHED,
         Rule.ASKED_TOO_OFTEN,
@@ -92,6 +98,7 @@ class Reconciler:
             return Done(None, 0)
         look = True
         now = 0
+        moved: int | None = None
         last: tuple[Verdict, Prepared] | None = None
         extra: list[Fact] = []
         for number in range(1, MOST_PASSES + 1):
@@ -105,9 +112,15 @@ class Reconciler:
             loaded = replace(loaded, tenant=await self._post(loaded.tenant))
             # While more facts wait than one pass takes, neither a look nor a purchase would rest on all of them.
             all_in = loaded.pending <= loaded.read
-            prepared = await self._prepare(loaded, started, extra, look=look and all_in)
-            now = prepared.now
-            verdict = await self._decide_and_save(loaded, prepared, patient=number <= PASSES_THAT_WAIT_FOR_QUIET)
+            try:
+                prepared = await self._prepare(loaded, started, extra, look=look and all_in)
+                now = prepared.now
+                verdict = await self._decide_and_save(loaded, prepared, patient=number <= PASSES_THAT_WAIT_FOR_QUIET)
+            except RosterMoved:
+                if moved == loaded.version:
+                    raise  # nobody has saved: the counts themselves are wrong
+                moved, look = loaded.version, True
+                continue
             if verdict is None:
                 look = True
                 await self.ports.sleep(0.005 * number)
@@ -186,7 +199,7 @@ class Reconciler:
                 "facts that this release can't read were set aside", tenant=tenant.id, count=len(loaded.unreadable)
             )
             notes.append(Note(NoteKind.UNREADABLE, {"count": len(loaded.unreadable)}))
-        return Prepared(record, roster, notes, now, decided_at, observed.fresh, looked)
+        return Prepared(record, roster, notes, now, decided_at, observed.fresh, looked, ports.new_id("pas"))
 
     async def _parked(self, tenant: Tenant) -> Sequence[Fact]:
         """Payment events that came before the tenant or its checkout was known, as long as one may be missing."""
@@ -199,20 +212,22 @@ class Reconciler:
     async def _decide_and_save(self, loaded: Loaded, prepared: "Prepared", *, patient: bool) -> Verdict | None:
         """The verdict, saved; None where it could not be saved because someone else has, or newer facts have come."""
         ports, roster = self.ports, prepared.roster
-        verdict = decide(
-            Case(
-                tenant=prepared.tenant,
-                counts=roster.counts(),
-                now=prepared.now,
-                policy=ports.policy,
-                powers=ports.powers,
-                fresh=prepared.fresh,
-                new_upgrade=ports.new_id("upg"),
-                claim=ports.new_id("clm"),
-                missing=await self._missing(loaded, prepared),
-                happened=tuple(prepared.notes),
-            )
+        case = Case(
+            tenant=prepared.tenant,
+            counts=roster.counts(),
+            now=prepared.now,
+            policy=ports.policy,
+            powers=ports.powers,
+            fresh=prepared.fresh,
+            new_upgrade=ports.new_id("upg"),
+            claim=ports.new_id("clm"),
+            missing=await self._missing(loaded, prepared),
+            happened=tuple(prepared.notes),
         )
+        verdict = decide(case)
+        if isinstance(verdict.effect, StartCheckout):
+            # Asked after the tenant was loaded, and only for purchases: other passes do without the round trip.
+            verdict = decide(replace(case, lost_at=await ports.guard.lost_at()))
         buys = isinstance(verdict.effect, StartCheckout)
         reconciled_at = prepared.now if prepared.fresh else verdict.tenant.reconciled_at
         verdict = replace(verdict, tenant=replace(verdict.tenant, reconciled_at=reconciled_at or prepared.now))
@@ -223,7 +238,7 @@ class Reconciler:
         commit = Commit(
             tenant=verdict.tenant,
             version=loaded.version,
-            pass_id=ports.new_id("pas"),
+            pass_id=prepared.pass_id,
             folded=loaded.read,
             changes=roster.changes,
             notes=notes,
@@ -231,8 +246,10 @@ class Reconciler:
             at=prepared.now,
             unless_newer=buys and patient,
             durable=buys,
+            after=loaded.saved_by,
+            digest=loaded.digest,
         )
-        if not await self._save(commit):
+        if not await self._save(commit, verdict.effect):
             return None
         saved_at = prepared.now + round((ports.monotonic() - prepared.decided_at) * SECOND)
         ports.observer.decided([saved_at - at for at in _taken_in(loaded) if at], loaded.traces)
@@ -258,18 +275,64 @@ class Reconciler:
         waiting = sorted((entry.key, user, entry) for user, entry in entries if entry.standing is Standing.MISSING)
         return tuple(RosterUser(user, entry.email, entry.name) for _, user, entry in waiting[:ALLOCATE_AT_ONCE])
 
-    async def _save(self, commit: Commit) -> bool:
-        """Save, through a short absence of the store: repeating a commit is harmless."""
+    async def _save(self, commit: Commit, effect: Effect | None) -> bool:
+        """Save, through a short absence of the store. A claim that may have been saved, and is not used, is given back.
+
+        It may have been saved although somebody else has saved since, who found it and left it alone.
+        """
+        troubles: list[str] = []
+
+        async def attempt() -> bool:
+            try:
+                return await self.ports.store.commit(commit)
+            except StoreUnavailable as error:
+                troubles.append(str(error))
+                raise
+
+        try:
+            saved = await self._through_absence(attempt)
+        except StoreUnavailable:
+            if isinstance(effect, StartCheckout):
+                await self._release(effect, commit, troubles[-1])
+            raise
+        if troubles and not saved and isinstance(effect, StartCheckout):
+            await self._release(effect, commit, troubles[-1])
+        return saved
+
+    async def _through_absence(self, write: Callable[[], Awaitable[Written]]) -> Written:
+        """Write, through a short absence of the store. To repeat the write must be harmless."""
         ports = self.ports
         started, wait = ports.monotonic(), 0.05
         while True:
             try:
-                return await ports.store.commit(commit)
+                return await write()
             except StoreUnavailable:
                 if ports.monotonic() - started + wait > ports.pace.save_seconds:
                     raise
             await ports.sleep(wait)
             wait = min(wait * 2, 1.0)
+
+    async def _release(self, effect: StartCheckout, commit: Commit, reason: str) -> None:
+        """Say of a claim that may be saved, but not safely enough to act on, that no call was made under it.
+
+        Otherwise others would take the call for one of unknown outcome, and hold the upgrade for long. A claim that was
+        not saved makes this no news of anybody.
+        """
+        store, tenant = self.ports.store, commit.tenant.id
+        fact = CheckoutFact(
+            effect.upgrade, effect.claim, CallOutcome.NOT_SENT, commit.at, self.ports.new_id("out"), reason=reason
+        )
+
+        async def append() -> None:
+            with contextlib.suppress(TooFewReplicas):  # it is where the claim is, which is all it takes
+                await store.append({tenant: [fact]}, bounded=False)
+
+        try:
+            await self._through_absence(append)
+        except StoreError as error:
+            log.warning("a claim that was not used stays until its hold is over", tenant=tenant, reason=str(error))
+        else:
+            log.warning("a claim was not used", tenant=tenant, upgrade=effect.upgrade, reason=reason)
 
     async def _act(self, verdict: Verdict, now: int, decided_at: float) -> None:
         """Carry the effect out, and have its outcome in the inbox before anything else happens here.
@@ -330,7 +393,7 @@ class Reconciler:
         look_at = min(verdict.look_at, prepared.now + MINUTE) if tenant.outbox else verdict.look_at
         word = status(tenant, counts, self.ports.policy)
         full = utilization(tenant, counts)
-        await self.ports.store.finish(wake, look_at, word, tenant.upgrades, full)
+        await self.ports.store.finish(wake, look_at, word, tenant.upgrades, full, saved_by=prepared.pass_id)
 
     def _tell(self, before: Tenant, verdict: Verdict) -> None:
         """Log what changed: the decision, and every upgrade that moved."""
@@ -355,7 +418,8 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A tenant ready to be decided on at ``now``. ``looked`` says that looking (again) would tell nothing new."""
+    """A tenant ready to be decided on at ``now``. ``looked`` says that looking (again) would tell nothing new;
+    ``pass_id`` names the pass that decides."""
 
     tenant: Tenant
     roster: Roster
@@ -364,6 +428,7 @@ class Prepared:
     decided_at: float
     fresh: bool
     looked: bool
+    pass_id: str
 
 
 def _read_at(tenant: Tenant) -> int | None:

@@ -15,6 +15,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from worker.core.printable import printable
 from worker.logs.redaction import redact
 
 # They log whole URLs, or each request, at INFO.
@@ -92,16 +93,10 @@ def one_line(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     safe: EventDict = {}
     for key, value in event.items():
         if key in ("exception", "stack") and isinstance(value, str):
-            safe[key] = "\n".join("    " + _printable(line) for line in value.splitlines())
+            safe[key] = "\n".join("    " + printable(line) for line in value.splitlines())
         else:
-            safe[_printable(key)] = _printable(value) if isinstance(value, str) else value
+            safe[printable(key)] = printable(value) if isinstance(value, str) else value
     return safe
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _tame(names: Iterable[str], level: int) -> None:

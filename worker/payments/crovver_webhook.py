@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Final
 
+from worker.core.secret import same
 from worker.payments.document import is_text, read_object, text_of
 from worker.payments.errors import BadSignature
 
@@ -34,7 +35,7 @@ def verify(payload: bytes, header: str | None, secret: str) -> None:
         raise BadSignature("the X-Crovver-Signature header is malformed")
     expected = hmac.digest(secret.encode(), payload, "sha256").hex()
     # Anyone can sign with the empty secret.
-    if not hmac.compare_digest(expected, header.removeprefix(_PREFIX).strip().lower()) or not secret:
+    if not same(header.removeprefix(_PREFIX).strip().lower(), expected) or not secret:
         raise BadSignature("it does not match; is SEATS_CROVVER_WEBHOOK_SECRET the secret of this endpoint?")
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from worker.core.secret import same
 from worker.payments.errors import BadSignature
 
 _LONGEST_HEADER: Final = 4096
@@ -34,7 +35,7 @@ def verify(payload: bytes, header: str | None, secrets: Sequence[str], *, now: f
             continue
         expected = hmac.digest(secret.encode(), signed, "sha256").hex().encode()
         for candidate in candidates:
-            matched |= hmac.compare_digest(expected, candidate)
+            matched |= same(candidate, expected)
     if not matched:
         raise BadSignature("no signature matches; is SEATS_STRIPE_WEBHOOK_SECRETS the secret of this endpoint?")
     if not abs(now - int(stamp)) <= tolerance:

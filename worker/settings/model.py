@@ -20,6 +20,7 @@ from worker.settings.values import (
     Host,
     HttpUrl,
     Namespace,
+    Networks,
     OptionalBaseUrl,
     OptionalPath,
     Rate,
@@ -65,6 +66,7 @@ class Settings(BaseModel):
     redis_url: Annotated[SecretStr | None, SECRET, redis_server(*_BROKER_SCHEMES)] = None
     state_url: Annotated[SecretStr | None, SECRET, redis_server(*_BROKER_SCHEMES, "redis+cluster")] = None
     namespace: Namespace = "seats"
+    min_replicas: Annotated[int | None, whole(0, 16)] = None
 
     crovver_base_url: BaseUrl = "https://app.crovver.com"
     crovver_api_key: Annotated[SecretStr | None, SECRET, secret(not_public)] = None
@@ -109,6 +111,7 @@ class Settings(BaseModel):
 
     host: Host = "127.0.0.1"
     port: Annotated[int, whole(0, 65535)] = 8000
+    trusted_proxies: Networks = ()
     worker_processes: Annotated[int, whole(1, 64)] = 1
     worker_threads: Annotated[int, whole(1, 1024)] = 16
     otel_endpoint: OptionalBaseUrl = None
@@ -164,6 +167,9 @@ class Settings(BaseModel):
         if self.crovver_org_id and not self.crovver_service_key:
             problem = "is set without SEATS_CROVVER_SERVICE_KEY"
             raise Problem(problem, "set the service key, or remove the organization's id", field="crovver_org_id")
+        if self.min_replicas and self.state_url and self.state_url.get_secret_value().startswith("redis+cluster://"):
+            problem = "can't be kept by a cluster (SEATS_STATE_URL), which can't be asked which replicas have a write"
+            raise Problem(problem, "remove it, or keep the state on a server with Sentinels", field="min_replicas")
         return self
 
     @property

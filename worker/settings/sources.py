@@ -75,6 +75,9 @@ def read_toml(path: Path, names: Iterable[str], secrets: Iterable[str]) -> dict[
         where = re.search(r"at line \d+, column \d+|at end of document", str(error))
         problem = f"is not valid TOML ({where[0] if where else 'somewhere'})"
         raise ConfigError(shown, problem, 'write lines like name = "value"') from None
+    except (ValueError, RecursionError):
+        problem = "holds a number of thousands of digits, or thousands of brackets"
+        raise ConfigError(shown, problem, 'write lines like name = "value"') from None
     written = {name: name for name in names}
     secret_files = {f"{name}_file": name for name in secrets}
     return _read(entries, written, secret_files, place=f" in {shown}")

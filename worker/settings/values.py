@@ -4,6 +4,7 @@ Every reader takes what an environment variable or a TOML file can hold, or the 
 Only short numbers and words are repeated in a problem's text; URLs and secrets never are.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -254,6 +255,20 @@ def _read_host(value: object) -> str:
     return text
 
 
+def _read_networks(value: object) -> tuple[str, ...]:
+    networks = []
+    for item in _items(value):
+        try:
+            network = ipaddress.ip_network(_text(item), strict=False)
+        except ValueError:
+            network = None
+        # Where everybody is trusted, everybody can say to be anybody.
+        if network is None or network.prefixlen == 0:
+            raise Problem("must be addresses or networks of proxies", "write them like 10.0.0.7,192.168.0.0/16")
+        networks.append(str(network))
+    return tuple(dict.fromkeys(networks))
+
+
 def _secret(value: object, check: Callable[[str], None]) -> SecretStr:
     text = _text(value)
     if not _PRINTABLE.fullmatch(text) or len(text) > _SECRET_LIMIT:
@@ -332,5 +347,6 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_read_path)]
 Namespace = Annotated[str, BeforeValidator(_read_namespace)]
 Host = Annotated[str, BeforeValidator(_read_host)]
 Word = Annotated[str | None, BeforeValidator(_read_word)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_read_networks)]
 AlertUrls = Annotated[tuple[AlertUrl, ...], SECRET, BeforeValidator(_read_alert_urls)]
 AlertLinkUrls = Annotated[tuple[AlertUrl, ...], SECRET, BeforeValidator(_read_link_urls)]

@@ -22,9 +22,7 @@ class Checkouts(RedisRoom):
     """The checkout index and the parked events in Redis."""
 
     async def link_checkout(self, names: Iterable[str], tenant: str) -> None:
-        await self.scripts.batch(
-            [command("SET", self.keys.checkout(name), tenant, "EX", LINK_SECONDS) for name in names]
-        )
+        await self.write([command("SET", self.keys.checkout(name), tenant, "EX", LINK_SECONDS) for name in names])
 
     async def linked_tenants(self, names: Iterable[str]) -> list[str]:
         replies = await self.scripts.batch([command("GET", self.keys.checkout(name)) for name in names])
@@ -33,7 +31,8 @@ class Checkouts(RedisRoom):
     async def park(self, payment: PaymentFact) -> bool:
         keys = [self.keys.parked("events"), self.keys.parked("since")]
         args: list[Arg] = [PARKED_AT_MOST, payment.id, encode_fact(payment), self.keys.parked("by:"), PARKED_SECONDS]
-        return bool(await self.scripts.run(Call("park", keys, [*args, *names_of(payment)])))
+        (fresh,) = await self.write([Call("park", keys, [*args, *names_of(payment)])])
+        return bool(fresh)
 
     async def parked_for(self, names: Iterable[str]) -> list[PaymentFact]:
         args = [self.keys.parked("by:"), *names]

@@ -43,6 +43,10 @@ _SAID = {"+": True, "-": False, "?": None}
 _SAID_MARKS = {said: mark for mark, said in _SAID.items()}
 
 
+# What Python meets in JSON that is not what was expected; 1e999 overflows as an integer, 100,000 brackets are too deep.
+_NOT_OURS = (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError)
+
+
 class Unreadable(ValueError):
     """Something in Redis is not what this release writes."""
 
@@ -75,10 +79,10 @@ def decode_fact(data: bytes) -> Fact:
     try:
         if data[:1] == b"u":
             added, user, at, ident, email, name = json.loads(data[1:])
-            return UserFact(user, _ADDED[added], int(at), ident, email, name)
+            return UserFact(_text(user), _ADDED[added], int(at), _text(ident), _optional(email), _optional(name))
         kind, _, body = data.partition(b" ")
         fact: Fact = _OTHERS[kind.decode("ascii", "replace")].validate_json(body)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except _NOT_OURS as error:
         raise Unreadable("a fact is not readable by this release") from error
     return fact
 
@@ -95,7 +99,7 @@ def decode_accepted(item: bytes, stamp: bytes | None) -> tuple[int, str, Fact]:
     if first.partition(b";")[0].isdigit():
         item, stamp = rest, first
     at, _, trace = (stamp or b"").partition(b";")
-    return int(at) if at.isdigit() else 0, trace.decode("ascii", "replace"), decode_fact(item)
+    return int(at) if at.isdigit() and len(at) < 20 else 0, trace.decode("ascii", "replace"), decode_fact(item)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -111,8 +115,9 @@ def decode_entry(data: bytes) -> Entry:
     """
     try:
         marks, at, ident, seat_at, email, name = json.loads(data)
-        return Entry(_SAID[marks[0]], int(at), ident, _SEATS[marks[1]], int(seat_at), email, name)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        seat = _SEATS[marks[1]]
+        return Entry(_SAID[marks[0]], int(at), _text(ident), seat, int(seat_at), _optional(email), _optional(name))
+    except _NOT_OURS as error:
         raise Unreadable("a roster entry is not readable by this release") from error
 
 
@@ -160,6 +165,27 @@ def encode_note(note: Note, at: int) -> bytes:
 
 
 def decode_note(data: bytes) -> dict[str, Json]:
-    note = json.loads(data)
-    assert isinstance(note, dict)
+    """The note that was written.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    try:
+        note = json.loads(data)
+    except _NOT_OURS:
+        note = None
+    if not isinstance(note, dict):
+        raise Unreadable("a journal entry is not readable by this release")
     return note
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    # Half a surrogate pair could be no key of Redis. That is a UnicodeEncodeError, and so a ValueError.
+    value.encode()
+    return value
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else _text(value)

@@ -55,6 +55,16 @@ def _options() -> dict[str, Any]:
     }
 
 
+def is_sentinel(url: str) -> bool:
+    """Whether a URL names Sentinels: its server changes with every failover."""
+    return url.startswith("redis+sentinel://")
+
+
+def is_cluster(url: str) -> bool:
+    """Whether a URL names a cluster."""
+    return url.startswith("redis+cluster://")
+
+
 def connect(url: str) -> AsyncClient:
     """An asyncio client for the state. Nothing is sent until its first command.
 

@@ -39,6 +39,12 @@ class DueTenants(RedisRoom):
         wakes = tuple(Wake(tenant, token) for tenant, token in zip(rest[::2], rest[1::2], strict=True))
         return Claimed(wakes, None if next_in < 0 else next_in)
 
+    async def adopt(self, after: str | None, limit: int) -> str | None:
+        names = [self.keys.index(name) for name in ("tenants", "due", "leases")]
+        start = "-" if after is None else f"({after}"
+        _, seen, last = await self.scripts.run(Call("adopt", names, [start, limit]))
+        return text(last) if int(seen) == limit else None
+
     async def wait_bell(self, seconds: float) -> None:
         if seconds < 0.01:
             await asyncio.sleep(max(seconds, 0.0))
@@ -50,7 +56,14 @@ class DueTenants(RedisRoom):
         return bool(await self.scripts.run(Call("renew", names, [wake.tenant, wake.token, lease])))
 
     async def finish(
-        self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade], fullness: float | None = None
+        self,
+        wake: Wake,
+        look_at: int,
+        status: Status,
+        upgrades: Sequence[Upgrade],
+        fullness: float | None = None,
+        *,
+        saved_by: str | None = None,
     ) -> None:
         names = (
             "due", "leases", "again", "waiting", "tokens", "bell",
@@ -60,7 +73,12 @@ class DueTenants(RedisRoom):
         prefixes = [self.keys.index("tenants:"), self.keys.index("upgrades:")]
         full = UNKNOWN_FULLNESS if fullness is None else round(fullness, 3)
         args = [wake.tenant, wake.token, look_at, status.value, *prefixes, full, *rows]
-        await self.scripts.run(Call("finish", [self.keys.index(name) for name in names], args))
+        record = self.keys.record(wake.tenant)
+        _, by = await self.scripts.batch(
+            [Call("finish", [self.keys.index(name) for name in names], args), command("HGET", record, "by")]
+        )
+        if saved_by is not None and text(by or b"") != saved_by:
+            await self.mark_due([wake.tenant])
 
     async def backlog(self) -> Backlog:
         now = await self.now()

@@ -13,12 +13,27 @@ class StoreUnavailable(StoreError):
         super().__init__(f"Redis can't be used just now: {reason}")
 
 
+class TooFewReplicas(StoreUnavailable):
+    """A write was made, but not enough replicas had it in time: a failover may undo it."""
+
+    def __init__(self, wanted: int, seen: str) -> None:
+        super().__init__(f"a write must be on {wanted} replicas to count (SEATS_MIN_REPLICAS), and {seen}")
+
+
 class StoreBroken(StoreError):
     """Redis refused a command in a way that waiting will not mend, such as a key of the wrong type."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"Redis refused a command: {reason}")
+
+
+class TenantBroken(StoreError):
+    """What is kept of one tenant can't be used: a key is of another kind, or its contents are not ours."""
+
+    def __init__(self, tenant: str, reason: str) -> None:
+        self.tenant, self.reason = tenant, reason
+        super().__init__(f"what is kept of tenant {tenant!r} can't be used: {reason}")
 
 
 class InboxFull(StoreError):

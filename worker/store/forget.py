@@ -143,8 +143,9 @@ async def _forget_user(store: Store, tenant: str, user: str) -> ForgottenUser:
 async def _save(store: Store, loaded: Loaded, record: Tenant, changes: dict[str, Entry | None]) -> bool:
     note = Note(NoteKind.HINT, {"source": "operator who had a user's personal data erased"})
     commit = Commit(
-        record, loaded.version, f"forget_{uuid.uuid4().hex}", folded=0, changes=changes, notes=[note], at=loaded.now
-    )
+        record, loaded.version, f"forget_{uuid.uuid4().hex}", folded=0, changes=changes, notes=[note], at=loaded.now,
+        after=loaded.saved_by,
+    )  # fmt: skip
     return await store.commit(commit)
 
 

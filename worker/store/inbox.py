@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from worker.core.facts import Fact
 from worker.store.codec import encode_fact
 from worker.store.due import mark_due_call
-from worker.store.errors import InboxFull
+from worker.store.errors import InboxFull, StoreBroken
 from worker.store.interface import INBOX_LIMIT
 from worker.store.keys import Keys
 from worker.store.room import RedisRoom
@@ -51,8 +51,15 @@ class Inboxes(RedisRoom):
         self, facts: Mapping[str, Sequence[Fact]], *, settle: int = 0, bounded: bool = True, trace: str = ""
     ) -> None:
         calls = append_calls(self.keys, facts, settle, self.inbox_limit if bounded else UNBOUNDED, trace)
-        if self.scripts.clustered:
-            replies = [*await self.scripts.batch(calls[:-1]), await self.scripts.run(calls[-1])]
-        else:
-            replies = await self.scripts.batch(calls)
+        try:
+            if self.scripts.clustered:
+                replies = [*await self.scripts.batch(calls[:-1]), await self.scripts.run(calls[-1])]
+            else:
+                replies = await self.write(calls)
+        except StoreBroken as error:
+            for tenant in facts:
+                found = await self.broken(tenant, error)
+                if found is not error:
+                    raise found from error
+            raise
         check_appended(list(facts), replies, self.inbox_limit)

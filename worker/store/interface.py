@@ -1,7 +1,8 @@
 """What a store promises. Redis and the in-memory store pass the same tests of it.
 
-Every call may raise ``StoreUnavailable``; every write is safe to repeat after that. Instants and durations are
-microseconds by the store's own clock, so that workers whose clocks differ agree on what is due.
+Every call may raise ``StoreUnavailable``, and those about a tenant ``TenantBroken``; every write is safe to repeat
+after that. Instants and durations are microseconds by the store's own clock, so that workers whose clocks differ agree
+on what is due.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from worker.core.facts import Fact, Outcome, PaymentFact
 from worker.core.journal import Json, Note
 from worker.core.roster import Counts, Entry, Standing
 from worker.core.tenant import Status, Tenant
+from worker.core.times import MINUTE
 from worker.core.upgrade import State, Upgrade
 from worker.store.alert_log import AlertLog
 
@@ -24,6 +26,10 @@ FACTS_AT_ONCE = 5_000
 
 SMALL_ROSTER = 512
 """Rosters up to this size are read whole with the record."""
+
+WENT_BACK = MINUTE
+"""A state that was last seen so much earlier than a process remembers is an old copy. A server that is killed, or that
+a replica stands in for, forgets less."""
 
 UNKNOWN_FULLNESS = -1.0
 """Stands in the order of fullness for a tenant that was never looked at: after all others."""
@@ -52,6 +58,7 @@ class Loaded:
     ``entries`` is the whole roster where ``whole`` is true, else empty. ``facts`` are the oldest of ``pending`` facts;
     ``accepted`` says when each of them came (0: not known), ``traces`` which requests brought them (where that is
     traced); ``unreadable`` are those of the ``read`` ones that could not be decoded, as they were written.
+    ``saved_by`` names the pass that saved this version ('': none has), ``digest`` stands for the ``read`` facts.
     """
 
     tenant: Tenant
@@ -66,6 +73,8 @@ class Loaded:
     unreadable: tuple[bytes, ...] = ()
     entries: Mapping[str, Entry] = field(default_factory=dict)
     whole: bool = True
+    saved_by: str = ""
+    digest: str = ""
 
     @property
     def known(self) -> bool:
@@ -84,6 +93,8 @@ class Commit:
 
     ``set_aside`` are facts nobody could read: they leave the inbox, and are kept apart for whoever can.
     ``durable`` asks for the write to be on disk before the call returns, where the server can promise that.
+    ``after`` and ``digest`` are ``saved_by`` and ``digest`` of what was read (None and '': not looked at). After a
+    failover a version of the same number may be another one, and the oldest facts may be others.
     """
 
     tenant: Tenant
@@ -96,6 +107,8 @@ class Commit:
     at: int = 0
     unless_newer: bool = False
     durable: bool = False
+    after: str | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +146,15 @@ class TenantPage:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A tenant's record and how many users stand where, without its roster and inbox. Version 0: not known."""
+    """A tenant's record and how many users stand where, without its roster and inbox. Version 0: not known.
+
+    ``broken``: what is kept of it can't be read, and this is an empty one.
+    """
 
     tenant: Tenant
     version: int
     counts: Counts
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +213,22 @@ class ParkedPayment:
     since: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Which state this is, as of ``now``.
+
+    ``identity`` is unlike any other state's, given at ``made_at``. ``seen_at`` is when somebody looked, to within ten
+    seconds. ``lost_at`` is when somebody noticed that the state before this one was lost; None where that never was, or
+    everything was swept since.
+    """
+
+    identity: str
+    made_at: int
+    seen_at: int
+    lost_at: int | None
+    now: int
+
+
 class Store(AlertLog, Protocol):
     """Durable state of all tenants."""
 
@@ -220,6 +253,10 @@ class Store(AlertLog, Protocol):
     async def claim_due(self, limit: int, lease: int) -> Claimed:
         """Lease up to ``limit`` due tenants to the caller."""
 
+    async def adopt(self, after: str | None, limit: int) -> str | None:
+        """Make tenants due that are listed and neither due nor leased, among ``limit`` tenants in order of their ids,
+        those after ``after``. The last of these, to go on after; None where there are no more."""
+
     async def wait_bell(self, seconds: float) -> None:
         """Sleep at most ``seconds``, less when a tenant becomes due earlier than any other."""
 
@@ -227,11 +264,20 @@ class Store(AlertLog, Protocol):
         """Prolong a lease; False where it is not the caller's any more."""
 
     async def finish(
-        self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade], fullness: float | None = None
+        self,
+        wake: Wake,
+        look_at: int,
+        status: Status,
+        upgrades: Sequence[Upgrade],
+        fullness: float | None = None,
+        *,
+        saved_by: str | None = None,
     ) -> None:
         """Give a lease back, make the tenant due at ``look_at``, and list it and its upgrades.
 
-        ``fullness`` is how many percent of its seats are taken; None where that is not known.
+        ``fullness`` is how many percent of its seats are taken; None where that is not known. ``saved_by`` is the pass
+        all this rests on: where another saved the tenant last, as after a failover that took this one's save back, the
+        tenant is due at once.
         """
 
     async def load(self, tenant: str) -> Loaded:
@@ -247,7 +293,8 @@ class Store(AlertLog, Protocol):
         """Up to ``limit`` users of a class (missing, orphaned or gone), in no particular order."""
 
     async def commit(self, commit: Commit) -> bool:
-        """Save a pass. False where someone else saved first, or newer facts came and ``unless_newer`` was asked."""
+        """Save a pass. False where someone else saved first, the facts to fold are not those that were read, or newer
+        facts came and ``unless_newer`` was asked."""
 
     async def journal(self, tenant: str, *, before: str | None, limit: int) -> tuple[list[dict[str, Json]], str | None]:
         """Journal notes, newest first, and the cursor to go on with."""
@@ -340,6 +387,26 @@ class Store(AlertLog, Protocol):
 
     async def take_rate(self, spacing: int, burst: int) -> int:
         """Take a place in the fleet-wide call rate; how long to wait for it."""
+
+    async def end_session(self, session: str, seconds: int) -> None:
+        """Remember for ``seconds`` that a session of the dashboard has been ended."""
+
+    async def session_ended(self, session: str) -> bool:
+        """Whether a session of the dashboard has been ended."""
+
+    async def vouch(self, known: str, seen_at: int, fresh: str) -> Mark:
+        """Which state this is. A caller that remembers another identity, or to have seen this one later than it knows
+        of, reports a loss by that, which is noted.
+
+        ``known`` is '' for a caller that remembers none, ``fresh`` an identity nobody has used, for a state that has
+        none yet.
+        """
+
+    async def lost_at(self) -> int | None:
+        """When the state was lost; None where it was not, or everything was swept since."""
+
+    async def end_loss(self, lost_at: int) -> bool:
+        """Everything was swept since this loss. False where that is not the loss that is noted."""
 
     async def ping(self) -> None:
         """Return if the store answers and takes writes."""

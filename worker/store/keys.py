@@ -62,11 +62,20 @@ class Keys:
         """Where a checkout session or proration id leads."""
         return f"{self.namespace}:checkout:{quote(name, safe=':@.-_')}"
 
+    def ended_session(self, session: str) -> str:
+        """Set where somebody has signed out, for as long as the session could have lasted."""
+        return f"{self.namespace}:session-ended:{quote(session, safe='')}"
+
     @property
     def rate(self) -> str:
         return f"{self.namespace}:rate"
 
     @property
+    def mark(self) -> str:
+        """Which state this is (vouch.lua)."""
+        return f"{self.namespace}:mark"
+
+    @property
     def elsewhere(self) -> str:
-        """Set on a broker whose deployment keeps its state on another server."""
+        """Set on a broker whose deployment keeps its state on another server: the identity of that state."""
         return f"{self.namespace}:state-is-elsewhere"

@@ -5,6 +5,7 @@ where a host app's event is concerned that is every argument that is not known t
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -146,7 +147,8 @@ def _masked(value: object) -> Json:
 
 
 def _shown(value: object, redact: Redact) -> Json:
-    if value is None or isinstance(value, bool | int | float):
+    # NaN and Infinity are numbers to dramatiq, and to no JSON that leaves here.
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return redact(text, TEXT_SHOWN)

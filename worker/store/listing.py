@@ -1,18 +1,37 @@
 """Lists that people look through. A page costs the same whatever the size of the fleet and its place in the list."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from worker.core.journal import Json
 from worker.core.roster import Counts
 from worker.core.tenant import Status, Tenant
 from worker.core.upgrade import State
-from worker.store.codec import decode_note, decode_tenant
+from worker.store.codec import Unreadable, decode_note, decode_tenant
+from worker.store.errors import StoreBroken
 from worker.store.interface import ListedTenant, Order, Record, Stuck, StuckUpgrade, TenantPage
 from worker.store.room import RedisRoom, text
-from worker.store.scripts import Arg, Call
+from worker.store.scripts import Arg, Call, translated
 
 _SETS = {Order.ID: "tenants", Order.FULLEST: "fullness", Order.CHANGED: "since"}
 _STANDINGS = ("missing", "orphaned", "gone", "removed")
+
+
+def _record(tenant: str, reply: Any) -> Record:  # noqa: ANN401 (a Redis reply may be anything)
+    """What ``glance`` found. One tenant that can't be read does not keep the others from being listed."""
+    if isinstance(reply, Exception):
+        error = translated(reply)
+        if not isinstance(error, StoreBroken):
+            raise error from reply
+        return Record(Tenant(tenant), 0, Counts(), broken=True)
+    version, document, size, missing, orphaned, gone, removed = reply
+    seated = int(size) - int(missing) - int(orphaned) - int(gone)
+    counts = Counts(seated, int(missing), int(orphaned), int(gone), int(removed))
+    try:
+        record = decode_tenant(document) if document else Tenant(tenant)
+    except Unreadable:
+        return Record(Tenant(tenant), 0, counts, broken=True)
+    return Record(record, int(version), counts)
 
 
 class Listing(RedisRoom):
@@ -33,14 +52,8 @@ class Listing(RedisRoom):
         return TenantPage(int(total), tuple(rows))
 
     async def records(self, tenants: Sequence[str]) -> dict[str, Record]:
-        replies = await self.scripts.batch([Call("glance", self._glance_keys(tenant)) for tenant in tenants])
-        found = {}
-        for tenant, (version, document, size, missing, orphaned, gone, removed) in zip(tenants, replies, strict=True):
-            record = decode_tenant(document) if document else Tenant(tenant)
-            seated = int(size) - int(missing) - int(orphaned) - int(gone)
-            counts = Counts(seated, int(missing), int(orphaned), int(gone), int(removed))
-            found[tenant] = Record(record, int(version), counts)
-        return found
+        replies = await self.scripts.try_batch([Call("glance", self._glance_keys(tenant)) for tenant in tenants])
+        return {tenant: _record(tenant, reply) for tenant, reply in zip(tenants, replies, strict=True)}
 
     async def stuck(self, waits: Mapping[State, int], limit: int) -> Stuck:
         args: list[Arg] = [limit]

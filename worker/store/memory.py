@@ -8,13 +8,13 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.core.facts import Fact, PaymentFact
 from worker.core.journal import Json
 from worker.core.roster import Entry, Standing, count
 from worker.core.tenant import Status, Tenant
-from worker.core.times import HOUR
+from worker.core.times import HOUR, SECOND
 from worker.core.upgrade import CLOSED, State, Upgrade
 from worker.store.checkouts import PARKED_AT_MOST, names_of
 from worker.store.errors import InboxFull
@@ -23,12 +23,14 @@ from worker.store.interface import (
     INBOX_LIMIT,
     SMALL_ROSTER,
     UNKNOWN_FULLNESS,
+    WENT_BACK,
     Backlog,
     Census,
     Claimed,
     Commit,
     ListedTenant,
     Loaded,
+    Mark,
     Order,
     ParkedPayment,
     Record,
@@ -88,7 +90,10 @@ class MemoryStore(MemoryAlerts):
         self._next_call = 0
         self._counts: dict[str, int] = {}
         self._sources: dict[str, int] = {}
+        self._ended_sessions: dict[str, int] = {}
         self._bell = asyncio.Event()
+        self._identity: Mark | None = None
+        self._replaces: set[str] = set()
 
     async def now(self) -> int:
         await self.step("now")
@@ -96,6 +101,31 @@ class MemoryStore(MemoryAlerts):
 
     async def ping(self) -> None:
         await self.step("ping")
+
+    async def vouch(self, known: str, seen_at: int, fresh: str) -> Mark:
+        await self.step("vouch")
+        now = self.clock()
+        mark = self._identity or Mark(fresh, now, now, None, now)
+        is_copy = known == mark.identity and mark.seen_at + WENT_BACK < seen_at
+        if is_copy or (known not in ("", mark.identity) and known not in self._replaces):
+            self._replaces.add(known)
+            mark = replace(mark, lost_at=now if mark.lost_at is None else mark.lost_at)
+            mark = replace(mark, identity=fresh, made_at=now) if is_copy else mark
+        if mark.seen_at + 10 * SECOND <= now:
+            mark = replace(mark, seen_at=now)
+        self._identity = replace(mark, now=now)
+        return self._identity
+
+    async def lost_at(self) -> int | None:
+        await self.step("lost_at")
+        return self._identity.lost_at if self._identity else None
+
+    async def end_loss(self, lost_at: int) -> bool:
+        await self.step("end_loss")
+        if self._identity is None or self._identity.lost_at != lost_at:
+            return False
+        self._identity = replace(self._identity, lost_at=None)
+        return True
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -138,6 +168,15 @@ class MemoryStore(MemoryAlerts):
         upcoming = [*self._due.values(), *(until for until, _ in self._leases.values())]
         return Claimed(tuple(wakes), max(0, min(upcoming) - now) if upcoming else None)
 
+    async def adopt(self, after: str | None, limit: int) -> str | None:
+        await self.step("adopt")
+        names = sorted(self._statuses, key=lambda name: name.encode())
+        found = [name for name in names if after is None or name.encode() > after.encode()][:limit]
+        for name in found:
+            if name not in self._due and name not in self._leases:
+                self._due[name] = self.clock()
+        return found[-1] if len(found) == limit else None
+
     async def wait_bell(self, seconds: float) -> None:
         await self.step("wait_bell")
         try:
@@ -155,10 +194,20 @@ class MemoryStore(MemoryAlerts):
         return True
 
     async def finish(
-        self, wake: Wake, look_at: int, status: Status, upgrades: Sequence[Upgrade], fullness: float | None = None
+        self,
+        wake: Wake,
+        look_at: int,
+        status: Status,
+        upgrades: Sequence[Upgrade],
+        fullness: float | None = None,
+        *,
+        saved_by: str | None = None,
     ) -> None:
         await self.step("finish")
         tenant = wake.tenant
+        kept = self._kept.get(tenant)
+        if saved_by is not None and (kept is None or kept.by != saved_by):
+            look_at = self.clock()
         held = self._leases.get(tenant)
         if wake.token and (held is None or held[1] != wake.token) and (held or tenant not in self._statuses):
             if held:
@@ -197,6 +246,8 @@ class MemoryStore(MemoryAlerts):
             traces=tuple(dict.fromkeys(trace for _, trace, _ in oldest if trace)),
             read=len(oldest),
             pending=len(kept.inbox),
+            saved_by=kept.by,
+            digest=_digest(oldest),
             entries=dict(kept.roster) if whole else {},
             whole=whole,
         )
@@ -218,8 +269,10 @@ class MemoryStore(MemoryAlerts):
     async def commit(self, commit: Commit) -> bool:
         await self.step("commit")
         kept = self._tenant(commit.tenant.id)
-        if kept.version != commit.version:
+        if kept.version != commit.version or commit.after not in (None, kept.by):
             return kept.by == commit.pass_id
+        if commit.folded and commit.digest not in ("", _digest(kept.inbox[: commit.folded])):
+            return False
         if commit.unless_newer and len(kept.inbox) > commit.folded:
             return False
         kept.record, kept.version, kept.by = commit.tenant, abs(kept.version) + 1, commit.pass_id
@@ -434,6 +487,16 @@ class MemoryStore(MemoryAlerts):
         self._next_call = at + spacing
         return max(0, at - now)
 
+    async def end_session(self, session: str, seconds: int) -> None:
+        await self.step("end_session")
+        now = self.clock()
+        self._ended_sessions = {known: until for known, until in self._ended_sessions.items() if until > now}
+        self._ended_sessions[session] = now + seconds * SECOND
+
+    async def session_ended(self, session: str) -> bool:
+        await self.step("session_ended")
+        return self._ended_sessions.get(session, 0) > self.clock()
+
     def _tenant(self, tenant: str) -> _Kept:
         return self._kept.setdefault(tenant, _Kept(Tenant(tenant)))
 
@@ -443,6 +506,10 @@ class MemoryStore(MemoryAlerts):
             known = self._again if tenant in self._leases else self._due
             known[tenant] = min(at, known.get(tenant, at))
         self._bell.set()
+
+
+def _digest(accepted: Sequence[tuple[int, str, Fact]]) -> str:
+    return "\n".join(fact.id for _, _, fact in accepted)
 
 
 def _written_at(note: dict[str, Json]) -> int:

@@ -40,6 +40,7 @@ _PASSING_CODES = (
     "MASTERDOWN",
     "NOREPLICAS",
     "BUSY",
+    "UNBLOCKED",
 )
 # redis-py has classes for some of the codes, and then leaves the code out of the text.
 _PASSING_ERRORS = (

@@ -1,5 +1,6 @@
 """Tenant records and rosters: read as one, saved as one, under a version."""
 
+import hashlib
 from collections.abc import Iterable
 from itertools import zip_longest
 
@@ -9,10 +10,11 @@ from worker.core.roster import Counts, Entry, Seat, Standing
 from worker.core.tenant import Tenant
 from worker.store.codec import Unreadable, decode_accepted, decode_entry, decode_tenant, encode_entry, encode_note
 from worker.store.codec import encode_tenant as encode
-from worker.store.errors import StoreUnavailable
+from worker.store.errors import StoreBroken, StoreUnavailable, TenantBroken, TooFewReplicas
 from worker.store.interface import FACTS_AT_ONCE, SMALL_ROSTER, Commit, Loaded
+from worker.store.replicas import check_replicated, wait_for
 from worker.store.room import RedisRoom, text
-from worker.store.scripts import Arg, Call, command, translated
+from worker.store.scripts import Arg, Call, command, is_passing, translated
 
 CLASSES = (Standing.MISSING, Standing.ORPHANED, Standing.GONE)
 DURABLE_WITHIN_MS = 3000
@@ -25,8 +27,12 @@ class Tenants(RedisRoom):
         classes = [self.keys.standing(tenant, standing.value) for standing in CLASSES]
         names = [self.keys.record(tenant), self.keys.inbox(tenant), self.keys.roster(tenant), *classes]
         names += [self.keys.standing(tenant, "removed"), self.keys.stamps(tenant), self.keys.erased(tenant)]
-        reply = await self.scripts.run(Call("load", names, [FACTS_AT_ONCE, SMALL_ROSTER]))
-        seconds, micros, version, document, size, missing, orphaned, gone, removed, pending, raw, pairs, stamps = reply
+        try:
+            reply = await self.scripts.run(Call("load", names, [FACTS_AT_ONCE, SMALL_ROSTER]))
+        except StoreBroken as error:
+            raise await self.broken(tenant, error) from error
+        seconds, micros, version, document, size, missing, orphaned, gone, removed, pending, raw, *rest = reply
+        pairs, stamps, saved_by = rest
         facts, accepted, unreadable = [], [], []
         traces: dict[str, None] = {}
         for item, stamp in zip_longest(raw, stamps):
@@ -37,9 +43,14 @@ class Tenants(RedisRoom):
                 traces[trace] = None
             except Unreadable:
                 unreadable.append(item)
+        try:
+            record = decode_tenant(document) if document else Tenant(tenant)
+            entries = {text(user): decode_entry(entry) for user, entry in zip(pairs[::2], pairs[1::2], strict=True)}
+        except Unreadable as error:
+            raise TenantBroken(tenant, str(error)) from error
         seated = int(size) - int(missing) - int(orphaned) - int(gone)
         return Loaded(
-            tenant=decode_tenant(document) if document else Tenant(tenant),
+            tenant=record,
             version=int(version),
             counts=Counts(seated, int(missing), int(orphaned), int(gone), int(removed)),
             now=int(seconds) * 1_000_000 + int(micros),
@@ -49,8 +60,10 @@ class Tenants(RedisRoom):
             read=len(raw),
             pending=int(pending),
             unreadable=tuple(unreadable),
-            entries={text(user): decode_entry(entry) for user, entry in zip(pairs[::2], pairs[1::2], strict=True)},
+            entries=entries,
             whole=int(size) <= SMALL_ROSTER,
+            saved_by=text(saved_by),
+            digest=hashlib.sha1(b"\n".join(raw), usedforsecurity=False).hexdigest(),
         )
 
     async def entries(self, tenant: str, users: Iterable[str]) -> dict[str, Entry]:
@@ -58,7 +71,10 @@ class Tenants(RedisRoom):
         for start in range(0, len(names), 1000):
             part = names[start : start + 1000]
             replies = await self.scripts.run(command("HMGET", self.keys.roster(tenant), *part))
-            found.update({user: decode_entry(item) for user, item in zip(part, replies, strict=True) if item})
+            try:
+                found.update({user: decode_entry(item) for user, item in zip(part, replies, strict=True) if item})
+            except Unreadable as error:
+                raise TenantBroken(tenant, str(error)) from error
         return found
 
     async def whole_roster(self, tenant: str) -> dict[str, Entry]:
@@ -67,7 +83,10 @@ class Tenants(RedisRoom):
         while True:
             cursor, items = await self.scripts.run(command("HSCAN", self.keys.roster(tenant), cursor, "COUNT", 2000))
             pairs = items.items() if isinstance(items, dict) else zip(items[::2], items[1::2], strict=True)
-            entries.update({text(user): decode_entry(item) for user, item in pairs})
+            try:
+                entries.update({text(user): decode_entry(item) for user, item in pairs})
+            except Unreadable as error:
+                raise TenantBroken(tenant, str(error)) from error
             if int(cursor) == 0:
                 return entries
 
@@ -90,7 +109,8 @@ class Tenants(RedisRoom):
                 changes += [user, encode_entry(entry), entry.standing.value, int(entry.seat is Seat.REMOVED)]
         args: list[Arg] = [
             commit.version, commit.pass_id, commit.folded, int(commit.unless_newer), self.journal_length,
-            encode(commit.tenant), len(commit.set_aside), *commit.set_aside,
+            encode(commit.tenant), "*" if commit.after is None else commit.after, commit.digest,
+            len(commit.set_aside), *commit.set_aside,
             len(commit.notes), *(encode_note(note, commit.at) for note in commit.notes),
         ]  # fmt: skip
         call = Call("commit", names, [*args, *changes])
@@ -99,18 +119,27 @@ class Tenants(RedisRoom):
         return int(await self.scripts.run(call)) == 1
 
     async def _commit_durably(self, call: Call) -> bool:
-        """Commit, and have the server flush its append-only file, over the same connection.
+        """Commit, have the server flush its append-only file and hand it to its replicas, over the same connection.
 
-        A server without WAITAOF (Redis before 7.2), or without an append-only file, can't be asked; how durable it is
-        then is its operator's choice.
+        A server without WAITAOF (Redis before 7.2), or without an append-only file, can't be asked to flush; how
+        durable it is then is its operator's choice.
         """
-        saved, flushed = await self.scripts.try_batch([call, command("WAITAOF", 1, 0, DURABLE_WITHIN_MS)])
+        waits = [wait_for(self.min_replicas)] if self.min_replicas else []
+        saved, flushed, *reached = await self.scripts.try_batch(
+            [call, command("WAITAOF", 1, 0, DURABLE_WITHIN_MS), *waits]
+        )
         if isinstance(saved, Exception):
             raise translated(saved) from saved
-        if isinstance(flushed, ResponseError):
-            return int(saved) == 1
-        if isinstance(flushed, Exception):
+        if int(saved) != 1:
+            return False
+        if isinstance(flushed, Exception) and (not isinstance(flushed, ResponseError) or is_passing(flushed)):
             raise translated(flushed) from flushed
-        if int(flushed[0]) < 1:
+        if not isinstance(flushed, Exception) and int(flushed[0]) < 1:
             raise StoreUnavailable("the append-only file was not flushed in time")
-        return int(saved) == 1
+        try:
+            for reply in reached:
+                check_replicated(reply, self.min_replicas)
+        except TooFewReplicas:
+            await self.leave_server()
+            raise
+        return True

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from worker.store.guard import StateGuard
 from worker.web.boundary import Boundary
 from worker.web.dashboard.app import dashboard_routes
 from worker.web.dead_letters import dead_letter_routes
@@ -32,9 +33,11 @@ def create_app(services: Services, *, on_stop: Callable[[], Awaitable[None]] | N
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         stop = asyncio.Event()
         flushing = asyncio.create_task(services.meters.keep_flushing(services.store, stop))
+        watching = asyncio.create_task(StateGuard(services.store).watch(stop))
         yield
         stop.set()
         await flushing
+        watching.cancel()
         if on_stop is not None:
             await on_stop()
 

@@ -18,8 +18,11 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body, of ``limit`` bytes at most. What is over the limit is not kept.
 
     Raises:
-        Problem: 413 too long, 408 too slow.
+        Problem: 413 too long, 408 too slow, 415 compressed.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        detail = "send the body as it is, without a Content-Encoding: nothing is unpacked here"
+        raise Problem(415, detail, headers={"Accept-Encoding": "identity"})
     declared = request.headers.get("content-length", "")
     size = int(declared[:20]) if declared.isascii() and declared.isdigit() else 0
     at_most = max(2 * limit, READ_TO_BE_POLITE)
@@ -35,7 +38,8 @@ async def read_body(request: Request, limit: int) -> bytes:
                 if size <= limit:
                     chunks.append(chunk)
     except TimeoutError:
-        raise Problem(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+        late = f"the body did not arrive within {BODY_SECONDS:.0f} seconds"
+        raise Problem(408, late, headers={"Connection": "close"}) from None
     if size > limit:
         # Only now: many clients send all of a body before they read, and a connection that is closed on them meanwhile
         # looks like a network error, after which they would send it again.

@@ -48,7 +48,7 @@ def dead_letter_routes(services: Services) -> list[Route]:
         return done
 
     return operator_routes(
-        services.operator_token,
+        services,
         [
             ("GET", _PATH, list_letters),
             ("GET", f"{_PATH}/{{deadLetterId:id}}", get_letter),

@@ -113,6 +113,7 @@ class _Operation:
         if self.bodies:
             errors[408] = ("the body did not arrive in time", schemas.Problem)
             errors[413] = ("the body is too large", schemas.Problem)
+            errors[415] = ("another content type or encoding", schemas.Problem)
         return {**errors, **(self.errors or {})}
 
     def _content(self, schemas_used: Spec) -> Spec:
@@ -169,7 +170,6 @@ def _operations() -> list[_Operation]:
     no_upgrade = {404: ("no such upgrade, or no operator token configured", schemas.Problem)}
     bad_body = ("what was sent can't be understood; nothing was taken", schemas.BadEntries)
     unsigned = {400: ("the signature is bad or old, or the event malformed; nothing was stored", schemas.Problem)}
-    media = {415: ("another content type", schemas.Problem)}
     drastic = {409: ("the roster would remove most users: ?force=true if it is meant", schemas.DrasticRoster)}
     wrong_state = {409: ("the decision does not fit the upgrade's state", schemas.WrongState)}
     away = {503: ("the state can't be reached: come back", schemas.Problem)}
@@ -181,9 +181,9 @@ def _operations() -> list[_Operation]:
     letters, letter = "/v1/dead-letters", "/v1/dead-letters/{deadLetterId}"
     return [
         _Operation("POST", "/v1/events", "Publish seat events, all or none", 202, schemas.Accepted, "ingest",
-                   bodies=event_bodies, errors={400: bad_body, **media}),
+                   bodies=event_bodies, errors={400: bad_body}),
         _Operation("PUT", f"{tenant}/roster", "The full list of a tenant's users", 202, schemas.Accepted, "ingest",
-                   (force,), _json(components["RosterBody"]), {400: bad_body, **media, **drastic}),
+                   (force,), _json(components["RosterBody"]), {400: bad_body, **drastic}),
         _Operation("POST", "/webhooks/stripe", "Stripe's events", 200, schemas.Received, "stripe",
                    bodies={"application/json": raw}, errors=unsigned),
         _Operation("POST", "/webhooks/crovver", "Crovver's events", 200, schemas.Received, "crovver",

@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from worker.core.journal import Json
-from worker.store.errors import InboxFull, StoreUnavailable
+from worker.store.errors import InboxFull, StoreBroken, StoreUnavailable, TenantBroken, TooFewReplicas
 from worker.web.answers import answer
+
+log = structlog.get_logger("worker.web")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -54,9 +57,9 @@ def not_found(what: str) -> Problem:
     return Problem(404, f"{what} is not known here")
 
 
-def come_back(detail: str) -> Problem:
+def come_back(detail: str, kind: str = "") -> Problem:
     """503 with a Retry-After of 1 to 5 seconds, so that those who were turned away do not all return at once."""
-    return Problem(503, detail, headers={"Retry-After": str(random.randint(1, 5))})
+    return Problem(503, detail, kind=kind, headers={"Retry-After": str(random.randint(1, 5))})
 
 
 PAGE: Final = "seats.problem_page"
@@ -82,9 +85,24 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return respond(request, Problem(error.status_code, detail, headers=error.headers))
 
 
-async def on_store_unavailable(request: Request, _: Exception) -> Response:
-    # The reason names the server's address, which is nobody's business out there; /readyz and the logs tell operators.
+async def on_store_unavailable(request: Request, error: Exception) -> Response:
+    # The reason may name the server's address, which is nobody's business out there: the log tells operators.
+    log.warning("a request was turned away", reason=str(error))
+    if isinstance(error, TooFewReplicas):
+        return respond(request, come_back("the store can't promise to keep this just now: send it again"))
     return respond(request, come_back("the store can't be reached just now, nothing is promised: send it again"))
+
+
+async def on_tenant_broken(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TenantBroken)
+    log.error("a request met a tenant that can't be used", reason=str(error))
+    detail = f"what is kept of tenant {error.tenant!r} can't be used until somebody mends it: the log says what"
+    return respond(request, come_back(detail, kind="tenant-broken"))
+
+
+async def on_store_broken(request: Request, error: Exception) -> Response:
+    log.error("a request was turned away until somebody mends the store", reason=str(error))
+    return respond(request, come_back("the store can't be used until somebody mends it: send it again later"))
 
 
 async def on_inbox_full(request: Request, error: Exception) -> Response:
@@ -97,5 +115,7 @@ HANDLERS = {
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
     InboxFull: on_inbox_full,
+    TenantBroken: on_tenant_broken,
+    StoreBroken: on_store_broken,
 }
 """Which exception is answered how; anything else is a bug and answered by ``boundary``."""

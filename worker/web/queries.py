@@ -14,7 +14,8 @@ LARGEST_LIMIT: Final = 200
 
 # Bounded so that what they name fits the 64-bit numbers of Redis.
 _UPGRADE_CURSOR: Final = re.compile(r"[0-9]{1,16}-[0-9]{1,9}")
-_JOURNAL_CURSOR: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+# Before 0-0 there is nothing, and Redis says so with an error.
+_JOURNAL_CURSOR: Final = re.compile(r"(?!0+-0+\Z)[0-9]{1,19}-[0-9]{1,19}")
 _DEAD_LETTER_CURSOR: Final = re.compile(r"[0-9]{1,16}-.{1,512}", re.DOTALL)
 
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -2,8 +2,8 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
@@ -18,23 +18,32 @@ from worker.store.dead_letters import DeadLetters
 from worker.store.redis_store import RedisStore
 from worker.telemetry import Spans, telemetry
 from worker.web.app import create_app
-from worker.web.connection import BoundedProtocol
+from worker.web.connection import MOST_CONNECTIONS, BoundedProtocol
 from worker.web.services import Services
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 15
 STOP_WITHIN_SECONDS: Final = 8
-MOST_CONNECTIONS: Final = 2000
 
 
 class WebServer(uvicorn.Server):
     """uvicorn on a socket that is bound already; ``should_exit = True`` stops it from another thread.
 
+    ``trusted_proxies`` are believed whom they speak for.
+
     Raises:
         OSError: the address can't be bound.
     """
 
-    def __init__(self, app: Starlette, host: str, port: int, on_bound: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        on_bound: Callable[[str], None] | None = None,
+        *,
+        trusted_proxies: Sequence[str] = (),
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -44,11 +53,11 @@ class WebServer(uvicorn.Server):
                 lifespan="on",
                 access_log=False,
                 log_config=None,
-                proxy_headers=False,
+                proxy_headers=bool(trusted_proxies),
+                forwarded_allow_ips=list(trusted_proxies),
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=STOP_WITHIN_SECONDS,
-                limit_concurrency=MOST_CONNECTIONS,
             )
         )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -93,15 +102,32 @@ def run(settings: Settings, host: str, port: int, on_bound: Callable[[str], None
         if on_bound is not None:
             on_bound(url)
 
+    _allow_open_files(2 * MOST_CONNECTIONS)
     with telemetry(settings, "web") as spans:
-        WebServer(build_app(settings, spans), host, port, bound).run()
+        app = build_app(settings, spans)
+        WebServer(app, host, port, bound, trusted_proxies=settings.trusted_proxies).run()
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's soft limit, which many systems leave at 1,024: fewer than the connections it may hold."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def build_app(settings: Settings, spans: Spans) -> Starlette:
     """The app that the settings describe, with connections of its own that it closes in the end."""
     broker_url, state_url = settings.require_redis(), settings.require_state()
-    state = RedisStore.from_url(state_url, settings.namespace, journal_length=settings.journal_length)
-    broker = state if broker_url == state_url else RedisStore.from_url(broker_url, settings.namespace)
+    state = RedisStore.from_url(
+        state_url, settings.namespace, journal_length=settings.journal_length, min_replicas=settings.min_replicas
+    )
+    broker = state
+    if broker_url != state_url:
+        broker = RedisStore.from_url(broker_url, settings.namespace, min_replicas=0)
 
     async def close() -> None:
         await state.aclose()

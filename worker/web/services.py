@@ -9,6 +9,7 @@ from worker.metrics import Meters
 from worker.store.dead_letters import DeadLetters
 from worker.store.interface import Store
 from worker.telemetry import NoSpans, Spans
+from worker.web.guesses import Guesses
 
 
 class Log(Protocol):
@@ -41,6 +42,7 @@ class Services:
     livemode: bool | None = None
     settle: int = 2_000_000
     meters: Meters = field(default_factory=Meters)
+    guesses: Guesses = field(default_factory=Guesses)
     spans: Spans = field(default_factory=NoSpans)
 
     def now(self) -> int:

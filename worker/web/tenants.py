@@ -79,7 +79,7 @@ def tenant_routes(services: Services) -> list[Route]:
         return answer({"tenantId": loaded.tenant.id, "accepted": 1}, 202)
 
     return operator_routes(
-        services.operator_token,
+        services,
         [
             ("GET", "/v1/tenants", list_tenants),
             ("GET", "/v1/tenants/{tenantId:id}", get_tenant),

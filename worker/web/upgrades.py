@@ -44,7 +44,7 @@ def upgrade_routes(services: Services) -> list[Route]:
         return decide
 
     return operator_routes(
-        services.operator_token,
+        services,
         [
             ("GET", "/v1/upgrades", list_upgrades),
             ("GET", "/v1/upgrades/{upgradeId:id}", get_upgrade),

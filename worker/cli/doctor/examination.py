@@ -13,6 +13,8 @@ from worker.cli.doctor.stripe_key import examine_stripe
 from worker.cli.doctor.work import examine_work
 from worker.logs import redacted
 from worker.settings import ConfigError, Settings
+from worker.store.connect import is_cluster
+from worker.store.replicas import replicas_wanted
 
 CHECK_SECONDS = 9.0
 
@@ -35,10 +37,12 @@ def checks(settings: Settings, *, send_test: bool) -> list[Check]:
         missing = fix("redis", f"{error.setting} {error.problem}", error.remedy)
         found.append(Check("redis", error.setting, _known([missing])))
     else:
-        named = [("redis", "SEATS_REDIS_URL", broker)]
+        # That a cluster's nodes have replicas of their own is of no account here: nothing waits for them.
+        replicas = None if is_cluster(state) else replicas_wanted(state, settings.min_replicas)
+        named = [("redis", "SEATS_REDIS_URL", broker, replicas)]
         if state != broker:
-            named = [("broker", "SEATS_REDIS_URL", broker), ("state", "SEATS_STATE_URL", state)]
-        found += [_server(*one, settings.namespace) for one in named]
+            named = [("broker", "SEATS_REDIS_URL", broker, None), ("state", "SEATS_STATE_URL", state, replicas)]
+        found += [_server(name, setting, url, settings.namespace, wanted) for name, setting, url, wanted in named]
         found.append(Check("backlog", "SEATS_REDIS_URL", lambda: examine_work(settings)))
     return [
         Check(SETTINGS, "the settings", _known(doubtful(settings))),
@@ -68,8 +72,8 @@ async def _bounded(check: Check) -> list[Finding]:
         return [fix(check.subject, seen, f"check {check.look_at}; if that is right, report this line as a bug")]
 
 
-def _server(name: str, setting: str, url: str, namespace: str) -> Check:
-    return Check(name, setting, lambda: examine_server(name, setting, url, namespace))
+def _server(name: str, setting: str, url: str, namespace: str, replicas: int | None) -> Check:
+    return Check(name, setting, lambda: examine_server(name, setting, url, namespace, replicas))
 
 
 def _known(findings: list[Finding]) -> Callable[[], Awaitable[list[Finding]]]:

@@ -13,6 +13,8 @@ from worker.store.connect import AsyncClient
 _CONFIG = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy", "maxmemory")
 _SECTIONS = ("server", "memory", "persistence", "replication")
 _SAMPLES = 5
+_SILENT = 5
+"""Seconds without a word from a replica, which speaks once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,16 @@ class ServerFacts:
         if "aof_enabled" in self.info:
             return bool(self.info["aof_enabled"])
         return self.config["appendonly"] == "yes" if "appendonly" in self.config else None
+
+    @property
+    def replicas(self) -> int | None:
+        """How many replicas follow it, and have said so in the last seconds."""
+        count = self.info.get("connected_slaves")
+        if count is None:
+            return None
+        known = [self.info.get(f"slave{number}") for number in range(int(count))]
+        online = [one for one in known if isinstance(one, dict) and one.get("state") == "online"]
+        return sum(int(one.get("lag", 0)) <= _SILENT for one in online)
 
     @property
     def policy(self) -> str | None:

@@ -20,11 +20,15 @@ MEMORY_SHORT, MEMORY_OUT = 0.75, 0.9
 _HIDDEN = "allow this user INFO and CONFIG GET (ACL: +info +config|get), or look in your provider's console"
 
 
-def judged(name: str, facts: ServerFacts) -> list[Finding]:
-    """Everything about one server; ``name`` begins each subject."""
+def judged(name: str, facts: ServerFacts, replicas: int | None = None) -> list[Finding]:
+    """Everything about one server; ``name`` begins each subject.
+
+    ``replicas`` is how many must have a write before it counts; None: writes to this server wait for none.
+    """
     return [
         _version(f"{name} version", facts),
         *_role(f"{name} role", facts),
+        *(_replicas(f"{name} replicas", facts, replicas) if replicas is not None else ()),
         *_persistence(f"{name} durability", facts),
         _eviction(f"{name} eviction", facts),
         _memory(f"{name} memory", facts),
@@ -50,6 +54,25 @@ def _role(subject: str, facts: ServerFacts) -> list[Finding]:
         return []
     remedy = "name the primary, or the Sentinels that know it (redis+sentinel://h1:p,h2:p/service)"
     return [fix(subject, "it is a replica, which takes no writes", remedy)]
+
+
+def _replicas(subject: str, facts: ServerFacts, wanted: int) -> list[Finding]:
+    """Whether as many replicas follow as a write waits for."""
+    known = facts.replicas
+    if known is None:
+        hidden = f"whether {wanted} replicas follow it can't be seen"
+        return [better(subject, hidden, f"see that they do, as writes wait for them; {_HIDDEN}")] if wanted else []
+    if known < wanted:
+        seen = f"{known} of the {wanted} that must have each write: events are refused, and nothing is bought"
+        return [fix(subject, seen, "bring its replicas back, or lower SEATS_MIN_REPLICAS")]
+    if known and not wanted:
+        seen = f"{known}, and no write waits for them: a failover may lose accepted events, and buy twice"
+        return [better(subject, seen, f"set SEATS_MIN_REPLICAS={known} if they may ever take its place")]
+    if known > wanted:
+        seen = f"{known}, and a write waits for {wanted} of them: a failover to another may lose what that one lacks"
+        remedy = f"set SEATS_MIN_REPLICAS={known}, or replica-priority 0 on those that are never to take its place"
+        return [better(subject, seen, remedy)]
+    return [good(subject, f"{known}, and each write waits for it to be there")] if wanted else []
 
 
 def _persistence(subject: str, facts: ServerFacts) -> list[Finding]:

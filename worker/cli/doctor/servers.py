@@ -28,14 +28,19 @@ ANSWER_SECONDS = 6.0
 """For a first answer: Sentinels that are away are tried again for longer than that."""
 
 
-async def examine_server(name: str, setting: str, url: str, namespace: str) -> list[Finding]:
-    """Everything about the server of a URL, given by a setting; ``name`` begins each subject."""
+async def examine_server(
+    name: str, setting: str, url: str, namespace: str, replicas: int | None = None
+) -> list[Finding]:
+    """Everything about the server of a URL, given by a setting; ``name`` begins each subject.
+
+    ``replicas`` is how many must have a write before it counts; None: writes to this server wait for none.
+    """
     try:
-        store = RedisStore.from_url(url, namespace)
+        store = RedisStore.from_url(url, namespace, min_replicas=0)
     except BadRedisURL as error:
         return [fix(name, f"{setting} can't be used: {error}", "correct it")]
     try:
-        return await _examine(name, store, namespace)
+        return await _examine(name, store, namespace, replicas)
     except (StoreError, RedisError, OSError) as error:
         seen, remedy = trouble(error, setting, namespace)
         return [fix(name, seen, remedy)]
@@ -43,7 +48,7 @@ async def examine_server(name: str, setting: str, url: str, namespace: str) -> l
         await store.aclose()
 
 
-async def _examine(name: str, store: RedisStore, namespace: str) -> list[Finding]:
+async def _examine(name: str, store: RedisStore, namespace: str, replicas: int | None) -> list[Finding]:
     refused: list[Finding] = []
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -56,7 +61,7 @@ async def _examine(name: str, store: RedisStore, namespace: str) -> list[Finding
             raise
         refused = [fix(name, *trouble(error, "its URL", namespace))]
     if not isinstance(store.client, RedisCluster):
-        found = judged(name, await read_facts(store.client))
+        found = judged(name, await read_facts(store.client), replicas)
     else:
         await store.client.initialize()
         nodes = {f"{node.host}:{node.port}": node for node in store.client.get_primaries()}

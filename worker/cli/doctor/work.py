@@ -5,17 +5,23 @@ import asyncio
 from worker.actors.broker import HEARTBEAT_TIMEOUT_MS
 from worker.cli.doctor.findings import Finding, better, fix, good
 from worker.cli.doctor.servers import ANSWER_SECONDS
-from worker.core.times import MINUTE, SECOND
+from worker.core.times import MINUTE, SECOND, format_instant
 from worker.logs import redacted
 from worker.settings import Settings
 from worker.store.connect import BadRedisURL
-from worker.store.dead_letters import DeadLetters
-from worker.store.errors import StoreError
+from worker.store.dead_letters import QUEUES, DeadLetters
+from worker.store.errors import StoreError, TenantBroken
+from worker.store.kinds import index_kinds, misfits, queue_kinds
 from worker.store.redis_store import RedisStore
+from worker.store.room import text
 from worker.store.scripts import command
 
 STUCK_AFTER = MINUTE
 """As ``/readyz`` has it."""
+
+
+TENANTS_TRIED = 20
+OVERWRITTEN = "find out what writes to it, then restore it from a backup or delete it"
 
 
 async def examine_work(settings: Settings) -> list[Finding]:
@@ -32,10 +38,47 @@ async def examine_work(settings: Settings) -> list[Finding]:
                 await broker.now()
         except (StoreError, TimeoutError):
             return []
-        return [await _backlog(state), *await _workers(broker), await _dead_letters(broker)]
+        if wrong := await _wrong_keys(state, broker):
+            return wrong  # to ask for what waits would fail on them
+        found = [*await _loss(state), *await _broken_tenants(state), await _backlog(state), *await _workers(broker)]
+        return [*found, await _dead_letters(broker)]
     finally:
         await state.aclose()
         await broker.aclose()
+
+
+async def _loss(state: RedisStore) -> list[Finding]:
+    lost_at = await state.lost_at()
+    if lost_at is None:
+        return []
+    seen = f"it was lost (noticed at {format_instant(lost_at)}), and no checkout is started before a full sweep"
+    remedy = (
+        "send the rosters (`seats import`), or the events since the last backup, again; expire the open checkouts in "
+        "Stripe, or wait until they are 24 h old; then run `seats sweep`"
+    )
+    return [fix("state", seen, remedy)]
+
+
+async def _wrong_keys(state: RedisStore, broker: RedisStore) -> list[Finding]:
+    """Keys that all tenants share and that something else has written over."""
+    found = await misfits(state.scripts, index_kinds(state.keys))
+    found += await misfits(broker.scripts, queue_kinds(broker.keys.namespace, QUEUES))
+    return [fix("keys", f"{one}: nothing that needs it gets done", OVERWRITTEN) for one in found]
+
+
+async def _broken_tenants(state: RedisStore) -> list[Finding]:
+    """Tenants that have waited for long because what is kept of them can't be used; some of them, where they are many.
+
+    A tenant's wait ends when it was reconciled, and so never for one of these.
+    """
+    longest = command("ZRANGE", state.keys.index("waiting"), 0, TENANTS_TRIED - 1)
+    found = []
+    for name in await state.scripts.run(longest):
+        try:
+            await state.load(text(name))
+        except TenantBroken as error:
+            found.append(fix("tenants", str(error), OVERWRITTEN))
+    return found
 
 
 async def _backlog(state: RedisStore) -> Finding:

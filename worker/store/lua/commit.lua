@@ -12,15 +12,23 @@
 -- ARGV[1]  version that was read     ARGV[2]  name of this pass
 -- ARGV[3]  facts folded in           ARGV[4]  1: refuse if newer facts have come
 -- ARGV[5]  journal length            ARGV[6]  document
--- ARGV[7]  number of facts to set aside, then those, then the number of notes and the notes,
+-- ARGV[7]  pass that saved the version that was read ('*': any)
+-- ARGV[8]  SHA-1 of the facts folded in, joined by newlines ('': not looked at)
+-- ARGV[9]  number of facts to set aside, then those, then the number of notes and the notes,
 -- then user, entry ('' deletes), standing, 1 if Crovver lists it as removed, … for each changed user
 --
 -- The version of a tenant that was erased is negative for a while: it goes on where it was.
 --
--- Returns 1 saved (also where this very pass was saved before), 0 someone else saved, -1 newer facts have come.
+-- A failover may bring back an older state, which then goes on differently: numbers of versions and of facts say nothing
+-- about whether it is the state that was read. A script is not undone where a command in it fails, so that each key is
+-- known to be of its kind before any is written.
+--
+-- Returns 1 saved (also where this very pass was saved before), 0 someone else saved, or these are not the facts that
+-- were read, -1 newer facts have come.
 local record, inbox, roster, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
 local known = redis.call('HMGET', record, 'version', 'by')
-if (known[1] or redis.call('GET', KEYS[11]) or '0') ~= ARGV[1] then
+local version = known[1] or redis.call('GET', KEYS[11]) or '0'
+if version ~= ARGV[1] or (ARGV[7] ~= '*' and ARGV[7] ~= (known[2] or '')) then
     if known[2] ~= ARGV[2] then
         return 0
     end
@@ -29,6 +37,20 @@ if (known[1] or redis.call('GET', KEYS[11]) or '0') ~= ARGV[1] then
     return 1
 end
 local folded = tonumber(ARGV[3])
+for _, list in ipairs({ inbox, KEYS[9], KEYS[10] }) do
+    redis.call('LLEN', list)
+end
+for i = 4, 7 do
+    redis.call('SCARD', KEYS[i])
+end
+redis.call('HLEN', roster)
+redis.call('XLEN', journal)
+if ARGV[8] ~= '' and folded > 0 then
+    local facts = redis.call('LRANGE', inbox, 0, folded - 1)
+    if redis.sha1hex(table.concat(facts, '\n')) ~= ARGV[8] then
+        return 0
+    end
+end
 if ARGV[4] == '1' and redis.call('LLEN', inbox) > folded then
     return -1
 end
@@ -46,8 +68,8 @@ if folded > 0 then
     end
     redis.call('LTRIM', inbox, folded, -1)
 end
-local at = 8
-for i = at, at + tonumber(ARGV[7]) - 1 do
+local at = 10
+for i = at, at + tonumber(ARGV[9]) - 1 do
     redis.call('RPUSH', KEYS[9], ARGV[i])
     redis.call('LTRIM', KEYS[9], -1000, -1)
     redis.call('EXPIRE', KEYS[9], 2592000)

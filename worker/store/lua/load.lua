@@ -10,9 +10,10 @@
 -- ARGV[1]  most facts to read        ARGV[2]  largest roster to read whole
 --
 -- Returns {seconds, microseconds, version, document, roster size, missing, orphaned, gone, removed, inbox length,
--- facts, roster as user, entry, … (empty where too large), stamps (empty where they are not those of the facts)}.
+-- facts, roster as user, entry, … (empty where too large), stamps (empty where they are not those of the facts), the
+-- pass that saved the record}.
 local time = redis.call('TIME')
-local record = redis.call('HMGET', KEYS[1], 'version', 'document')
+local record = redis.call('HMGET', KEYS[1], 'version', 'document', 'by')
 local version = record[1] or redis.call('GET', KEYS[9]) or '0'
 local size = redis.call('HLEN', KEYS[3])
 local roster = {}
@@ -28,5 +29,5 @@ return {
     time[1], time[2], version, record[2] or '', size,
     redis.call('SCARD', KEYS[4]), redis.call('SCARD', KEYS[5]), redis.call('SCARD', KEYS[6]),
     redis.call('SCARD', KEYS[7]), pending,
-    redis.call('LRANGE', KEYS[2], 0, last), roster, stamps,
+    redis.call('LRANGE', KEYS[2], 0, last), roster, stamps, record[3] or '',
 }

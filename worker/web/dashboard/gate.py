@@ -1,6 +1,5 @@
 """The gate: who gets to a page, and what it takes to change something."""
 
-import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -8,6 +7,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from worker.core.secret import same
 from worker.web.dashboard.forms import read_form
 from worker.web.dashboard.render import is_partial, page, redirect
 from worker.web.dashboard.same_site import from_another_site, from_our_pages
@@ -30,15 +30,21 @@ class Gate:
         self._services = services
         self._sessions = sessions
 
-    def session(self, request: Request) -> Session | None:
-        """Who is asking; None where nobody is signed in."""
-        return self._sessions.read(request.cookies.get(COOKIE), self._services.clock())
+    async def session(self, request: Request) -> Session | None:
+        """Who is asking; None where nobody is signed in.
+
+        Raises:
+            StoreError: the store could not be asked whether they have signed out.
+        """
+        session = self._sessions.read(request.cookies.get(COOKIE), self._services.clock())
+        ended = session is not None and await self._services.store.session_ended(session.id)
+        return None if ended else session
 
     def page(self, show: Page) -> Endpoint:
         """A page for whoever is signed in; others are sent to sign in, and then back here."""
 
         async def endpoint(request: Request) -> Response:
-            session = self.session(request)
+            session = await self.session(request)
             return self._sign_in_first(request) if session is None else await show(request, session)
 
         return endpoint
@@ -48,11 +54,11 @@ class Gate:
 
         async def endpoint(request: Request) -> Response:
             check_origin(request)
-            session = self.session(request)
+            session = await self.session(request)
             if session is None:
                 return self._sign_in_first(request)
             form = await read_form(request)
-            if not hmac.compare_digest(form.get(FORM_TOKEN, "").encode(), session.form_token.encode()):
+            if not same(form.get(FORM_TOKEN, ""), session.form_token):
                 raise Problem(403, "this form was not made for your session: open the page again, then try once more")
             return await act(request, session, form)
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from worker.core.printable import printable
 from worker.web.dashboard import charts, words
 from worker.web.dashboard.session import Session
 from worker.web.dashboard.static_files import address
@@ -59,6 +60,8 @@ def environment() -> Environment:
         "moment": words.moment,
         "plain": words.plain,
         "prose": words.prose,
+        # For a page's title, which can hold no markup.
+        "printable": printable,
         "absolute": words.absolute,
         "number": words.number,
         "plural": words.plural,

@@ -1,4 +1,4 @@
-"""Sessions: a signed cookie, and nothing kept on the server.
+"""Sessions: a signed cookie. All the server keeps is which ones have been ended before their time.
 
 The key is made from the operator token, so whoever changes the token signs everybody out. Every form carries a token
 that is bound to the session (CSRF), made with the same key.
@@ -13,6 +13,8 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from worker.core.secret import same
 
 COOKIE: Final = "seats_session"
 LIFETIME_SECONDS: Final = 12 * 3600
@@ -48,7 +50,7 @@ class Sessions:
         if parts is None:
             return None
         issued, ident, mark = parts.groups()
-        if not hmac.compare_digest(mark, self._mark("cookie", f"{issued}.{ident}")):
+        if not same(mark, self._mark("cookie", f"{issued}.{ident}")):
             return None
         if not -CLOCKS_DIFFER_SECONDS <= now - int(issued) < LIFETIME_SECONDS:
             return None

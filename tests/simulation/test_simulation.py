@@ -1,0 +1,60 @@
+"""A small part of the simulator's runs, as many as ``SIMULATION_SEEDS`` says."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.simulation.planted import BUGS
+from tests.simulation.reached import Reached
+from tests.simulation.shrink import shrink
+from tests.simulation.simulation import quiet, simulate
+from worker.core.upgrade import State
+
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "150"))
+SEARCHED = 2_000
+FIRST_TRIED: dict[str, int] = {}
+"""Seeds that found a bug when this was written: tried first, because searching takes long."""
+
+
+@pytest.fixture(autouse=True)
+def silence() -> Iterator[None]:
+    quiet()
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.timeout(600)
+def test_no_seed_breaks_an_invariant_and_everything_comes_right() -> None:
+    reached = Reached()
+    results = [simulate(seed) for seed in range(SEEDS)]
+    reached.add(results)
+    failed = [f"seed {result.seed}: {result.failure}" for result in results if result.failure]
+    assert not failed, "\n".join([*failed, "python -m tests.simulation --seed N shows one"])
+    assert reached.doubled == 0
+    assert {after for _, after in reached.moves} == set(State)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    first = FIRST_TRIED.get(bug, 0)
+    with BUGS[bug]():
+        assert any(simulate(seed).failure for seed in [first, *range(SEARCHED)])
+
+
+def test_a_seed_decides_everything() -> None:
+    one, two = simulate(5, tracing=True), simulate(5, tracing=True)
+    assert one.journal
+    assert (one.steps, one.trace, one.journal) == (two.steps, two.trace, two.journal)
+    assert simulate(6, tracing=True).journal != one.journal
+
+
+def test_a_failure_is_shown_by_a_shorter_schedule_that_fails_alike() -> None:
+    with BUGS["an older fact about a user wins"]():
+        failed = next(result for seed in range(100) if (result := simulate(seed, tracing=True)).failure)
+        short = shrink(failed, most_runs=60)
+    assert short.failure is not None
+    assert short.failure.split("user")[0] == str(failed.failure).split("user")[0]
+    assert 1 <= len(short.trace) < len(failed.trace)
+    assert short.journal

@@ -1,0 +1,89 @@
+"""Each row of the storm runs STORM_ROUNDS times, and says at its end what was accepted, lost and doubled.
+
+A file whose rows can share their processes overrides ``storm`` with one of its own scope.
+"""
+
+import os
+import re
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.storm.crovver import StormCrovver
+from tests.storm.harness import Storm
+from tests.storm.row import Row
+from tests.storm.tally import NAME
+from worker.embedded import EmbeddedServer
+
+TIMEOUT = 300
+"""Seconds. Rows wait for what must come in the end, on machines that may be slow."""
+
+ROUNDS = int(os.environ.get("STORM_ROUNDS", "1"))
+
+
+@pytest.fixture(params=range(1, ROUNDS + 1) if ROUNDS > 1 else None)
+def storm_round(request: pytest.FixtureRequest) -> int:
+    """Which round of a row this is."""
+    return int(getattr(request, "param", 1))
+
+
+@pytest.fixture
+def storm_crovver() -> Iterator[StormCrovver]:
+    server = StormCrovver()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def storm(tmp_path: Path, valkey: EmbeddedServer, storm_crovver: StormCrovver) -> Iterator[Storm]:
+    """A deployment on a Valkey that syncs every write. Nothing runs yet: the row starts what it needs."""
+    with Storm(tmp_path, valkey.url, storm_crovver) as storm:
+        yield storm
+
+
+@pytest.fixture
+def make_row(request: pytest.FixtureRequest, storm_round: int) -> Iterator[Callable[..., Row]]:
+    """Makes the row of a test, which ends with it."""
+    made: list[Row] = []
+
+    def make(storm: Storm, **options: float) -> Row:
+        name = re.sub(r"\W", "", request.node.originalname.removeprefix("test_"))[:24]
+        made.append(Row(storm, name, **options))  # type: ignore[arg-type]
+        request.node.stash[_ROWS] = made
+        return made[-1]
+
+    yield make
+    for row in made:
+        row.end()
+
+
+@pytest.fixture
+def row(storm: Storm, make_row: Callable[..., Row]) -> Row:
+    """The row of a test, on the deployment of its file."""
+    return make_row(storm)
+
+
+_ROWS = pytest.StashKey[list[Row]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Enter what a row came to; one that passed without a reckoning proves nothing, and fails."""
+    passed = False
+    try:
+        yield
+        passed = True
+    finally:
+        for row in item.stash.get(_ROWS, []):
+            found = row.reckoning
+            if found is not None:
+                item.user_properties.append((NAME, [found.accepted, len(found.lost), len(found.doubled)]))
+            elif passed:
+                pytest.fail(f"{item.name} did not reckon: a row ends with row.weathered()")
