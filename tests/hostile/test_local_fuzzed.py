@@ -66,7 +66,9 @@ def loads(config: Path | None, environ: Mapping[str, str]) -> None:
         assert len(line) < 1_000
         assert error.setting
         told = [value for name, value in environ.items() if name.removeprefix("SEATS_").lower() in SECRETS]
-        assert not [value for value in told if len(value) > 5 and value in f"{error.problem} {error.remedy}"]
+        # A secret that is one of the words of the message itself gives nothing away.
+        told = [value for value in told if len(value) > 5 and value not in WORDS]
+        assert not [value for value in told if value in f"{error.problem} {error.remedy}"]
     else:
         settings.warnings()
 

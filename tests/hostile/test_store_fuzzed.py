@@ -76,7 +76,9 @@ def reread(decode: Callable[[bytes], Any], encode: Callable[[Any], bytes], body:
         value = decode(body)
     except Unreadable:
         return
-    assert encode(decode(encode(value))) == encode(value)
+    # 1e999 is read as infinity and written as null: once it is written, it stays what it is.
+    again = decode(encode(value))
+    assert decode(encode(again)) == again
 
 
 def facts() -> st.SearchStrategy[bytes]:

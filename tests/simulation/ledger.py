@@ -168,11 +168,13 @@ class Ledger:
                 raise Violation(f"asked again while {payable.session} can be paid")
 
     def _is_still_payable(self, payable: Payable) -> bool:
-        """Whether somebody may pay this one, and nothing has made up for it: an operator, or the capacity itself."""
+        """Whether somebody may pay this one, and neither an operator nor the capacity itself has made up for it."""
         if payable.held is None or payable.state == "expired" or payable.money in ("paid", "failed"):
             return False
         upgrade = self.upgrade_of.get(payable.session) or self._invoiced(payable)
-        if upgrade is not None and (self.decisions.get(upgrade) or self.states.get(upgrade) is State.CONFIRMED):
+        if self.states.get(upgrade or "") is State.CONFIRMED:
+            return False
+        if OperatorAction.RETRY in self.decisions.get(upgrade or "", ()):
             return False
         if payable.money == "processing" and self.kernel.now >= payable.created + LINK_LIVES:
             known = self.records[payable.tenant].find(upgrade or "")

@@ -92,7 +92,7 @@ class Outside:
         self.stripe_ahead = chance.choice([0, 0, chance.randint(-600, 600) * SECOND])
         self.references = chance.choice(["all", "all", "tenant", "proration", "none"])
         self.webhooks = webhooks
-        self.loses_webhooks = chance.choice([0.0, 0.1, 0.5])
+        self.loses_webhooks = chance.choice([0.0, 0.1, 0.6])
         self.links_live = chance.choice([DAY, DAY, 30 * MINUTE])
         self.shows_links = chance.random() < 0.2
         self.bills_by_stripe = chance.random() < 0.3
@@ -155,7 +155,7 @@ class Outside:
         if debit:
             payable.money = "processing"
             self.tell(payable, PaymentEvent.COMPLETED, "unpaid")
-            wait = stream(self.seed, payable.session, "debit").choice([MINUTE, MINUTE, HOUR, HOUR, 6 * HOUR, 30 * HOUR])
+            wait = stream(self.seed, payable.session, "debit").choice([MINUTE, MINUTE, HOUR, 6 * HOUR, 30 * HOUR, 30 * HOUR])
             self.kernel.spawn(self.net, f"debit of {payable.session}", self._debit(payable, fails), wait)
             return
         self._settled(payable)
@@ -197,7 +197,7 @@ class Outside:
         if chance.random() >= self.generous or (f"payer of {payable.session}", 1) in self.weather.mended:
             return
         wait = chance.choice([SECOND, SECOND, 30 * SECOND, 30 * SECOND, 10 * MINUTE, 10 * MINUTE, 5 * HOUR, 23 * HOUR])
-        debit, fails = chance.random() < 0.25 and not payable.invoice, chance.random() < 0.4
+        debit, fails = chance.random() < 0.35 and not payable.invoice, chance.random() < 0.4
         self.kernel.spawn(self.net, f"payer of {payable.session}", self._pay(payable, debit, fails), wait)
 
     async def _pay(self, payable: Payable, debit: bool, fails: bool) -> None:
