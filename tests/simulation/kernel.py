@@ -35,11 +35,10 @@ def stream(*names: object) -> random.Random:
 
 @dataclass(eq=False, slots=True)
 class Process:
-    """What is started, stopped, crashes and stands still as one. ``offset`` is what its clocks are ahead; only what is
-    ``mortal`` crashes and stands still. ``works`` marks workers, whose every pair of steps is counted."""
+    """What is started, stopped, crashes and stands still as one; only what is ``mortal`` does. ``drift`` is how fast
+    its clock goes. ``works`` marks workers, whose every pair of steps is counted."""
 
     name: str
-    offset: int = 0
     drift: float = 1.0
     mortal: bool = False
     works: bool = False

@@ -155,7 +155,8 @@ class Outside:
         if debit:
             payable.money = "processing"
             self.tell(payable, PaymentEvent.COMPLETED, "unpaid")
-            wait = stream(self.seed, payable.session, "debit").choice([MINUTE, MINUTE, HOUR, 6 * HOUR, 30 * HOUR, 30 * HOUR])
+            waits = [MINUTE, MINUTE, HOUR, 6 * HOUR, 30 * HOUR, 30 * HOUR]
+            wait = stream(self.seed, payable.session, "debit").choice(waits)
             self.kernel.spawn(self.net, f"debit of {payable.session}", self._debit(payable, fails), wait)
             return
         self._settled(payable)

@@ -22,6 +22,23 @@ TIMEOUT = 300
 ROUNDS = int(os.environ.get("STORM_ROUNDS", "1"))
 
 
+LONG = {
+    "test_a_primary_that_is_killed_is_replaced_and_nobody_need_be_restarted",
+    "test_a_primary_that_stands_still_and_wakes_up_as_one_accepts_nothing_that_is_lost",
+    "test_killed_under_load_again_and_again[redis]",
+    "test_killed_in_the_middle_of_a_write[valkey]",
+    "test_a_full_disk_twice[everysec]",
+    "test_a_full_disk_beneath_a_server_that_syncs_each_write[always]",
+    "test_frozen_for_15_seconds_twice",
+    "test_stopped_beyond_the_lease_in_the_middle_of_the_call",
+    "test_stopped_right_before_the_call_and_sent_after_the_claim_ran_out",
+    "test_replies_are_lost_at_random[Fate.HALVE]",
+    "test_of_the_index[names1]",
+}
+"""Rows that take 20 s and more. Without STORM_ROUNDS they are left out, so that all tests end within a quarter of an
+hour."""
+
+
 @pytest.fixture(params=range(1, ROUNDS + 1) if ROUNDS > 1 else None)
 def storm_round(request: pytest.FixtureRequest) -> int:
     """Which round of a row this is."""
@@ -71,6 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(TIMEOUT))
+            if item.name in LONG and "STORM_ROUNDS" not in os.environ:
+                item.add_marker(pytest.mark.skip("a long row: runs where STORM_ROUNDS is set"))
 
 
 @pytest.hookimpl(wrapper=True)
