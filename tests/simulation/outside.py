@@ -361,7 +361,7 @@ class Line:
         if struck is Fault.CRASH_BEFORE:
             raise Crash
         if struck is Fault.STALL_BEFORE:
-            task.process.stopped_until = self.kernel.now + self.weather.stalls_for(task)
+            self.weather.stall(task)
         await pause(self.weather.slow(task))
         reads = kind is Transient
         if self.kernel.now < down_until or struck is Fault.REFUSED or (reads and struck in (Fault.LOST, Fault.LATE)):
@@ -378,5 +378,5 @@ class Line:
         if struck is Fault.CRASH_AFTER:
             raise Crash
         if struck is Fault.STALL_AFTER:
-            task.process.stopped_until = self.kernel.now + self.weather.stalls_for(task)
+            self.weather.stall(task)
             await pause(0)

@@ -130,7 +130,7 @@ class Connection:
         if struck is Fault.CRASH_BEFORE:
             raise Crash
         if struck is Fault.STALL_BEFORE:
-            task.process.stopped_until = kernel.now + weather.stalls_for(task)
+            weather.stall(task)
         await pause(weather.slow(task))
         if kernel.now < server.down_until:
             await pause(weather.slow(task))
@@ -156,7 +156,7 @@ class Connection:
         if struck is Fault.LOST:
             raise StoreUnavailable("the connection was lost")
         if struck is Fault.STALL_AFTER:
-            task.process.stopped_until = kernel.now + weather.stalls_for(task)
+            weather.stall(task)
             await pause(0)
         return answer
 

@@ -68,7 +68,7 @@ class Weather:
         """What goes wrong with the operation that a task is about to ask for; None: nothing."""
         task.steps += 1
         between = (task.last, operation)
-        if task.process.works:
+        if task.process.works and not self.calm:
             self.pairs[between] += 1
         task.last = operation
         rate = FOCUS_RATE if operation == self.focus else self.rate
@@ -88,9 +88,11 @@ class Weather:
             self.between[(*between, fault)] += 1
         return fault
 
-    def stalls_for(self, task: Task) -> int:
-        """How long a process stands still: now and then for longer than leases and claims last."""
-        return task.chance.choice([SECOND, 10 * SECOND, 30 * SECOND, 70 * SECOND, 4 * MINUTE, 40 * MINUTE])
+    def stall(self, task: Task) -> None:
+        """Have a task's process stand still: now and then for longer than leases and claims last."""
+        wait = task.chance.choice([SECOND, 10 * SECOND, 30 * SECOND, 70 * SECOND, 4 * MINUTE, 40 * MINUTE])
+        if not self.calm:
+            task.process.stopped_until = self.kernel.now + wait
 
     def late_by(self, task: Task) -> int:
         """How much later than its caller's patience an operation is done."""
