@@ -32,11 +32,20 @@ LONG = {
     "test_frozen_for_15_seconds_twice",
     "test_stopped_beyond_the_lease_in_the_middle_of_the_call",
     "test_stopped_right_before_the_call_and_sent_after_the_claim_ran_out",
+    "test_a_claim_that_grew_old_while_its_worker_was_stopped_is_not_used",
+    "test_killed_between_claim_and_call_nothing_is_asked_until_the_hold_is_over",
+    "test_workers_and_schedulers_crash_one_after_another",
+    "test_crovver_hangs_on_reads_and_then_on_calls",
+    "test_out_of_memory_twice[everysec]",
+    "test_the_end_of_its_file_is_cut_off_within_a_write[valkey]",
+    "test_replies_are_lost_at_random[Fate.LOSE]",
     "test_replies_are_lost_at_random[Fate.HALVE]",
+    "test_everything_takes_long",
+    "test_the_wire_goes_silent_and_is_cut",
+    "test_of_the_index[names0]",
     "test_of_the_index[names1]",
 }
-"""Rows that take 20 s and more. Without STORM_ROUNDS they are left out, so that all tests end within a quarter of an
-hour."""
+"""Rows that take long. Without STORM_ROUNDS they are left out, so that all tests end within a quarter of an hour."""
 
 
 @pytest.fixture(params=range(1, ROUNDS + 1) if ROUNDS > 1 else None)
