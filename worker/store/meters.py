@@ -33,15 +33,17 @@ class Meters(RedisRoom):
         statuses, states = list(Status), list(State)
         keys = [self.keys.index(f"tenants:{status.value}") for status in statuses]
         keys += [self.keys.index(f"upgrades:{state.value}") for state in states]
-        sizes = await self.scripts.batch([command("ZCARD", key) for key in (*keys, self.keys.parked("since"))])
-        *sizes, parked = map(int, sizes)
-        tenants = dict(zip(statuses, sizes[: len(statuses)], strict=True))
-        return Census(tenants, dict(zip(states, sizes[len(statuses) :], strict=True)), await self._oldest(), parked)
-
-    async def _oldest(self) -> dict[State, int]:
-        states = [state for state in State if state not in CLOSED]
-        heads = [command("ZRANGE", self.keys.index(f"moved:{state.value}"), 0, 0, "WITHSCORES") for state in states]
-        (seconds, micros), *replies = await self.scripts.batch([command("TIME"), *heads])
+        sizes = [command("ZCARD", key) for key in (*keys, self.keys.parked("since"))]
+        waiting = [state for state in State if state not in CLOSED]
+        heads = [command("ZRANGE", self.keys.index(f"moved:{state.value}"), 0, 0, "WITHSCORES") for state in waiting]
+        replies = await self.scripts.batch([command("TIME"), *sizes, *heads])
+        (seconds, micros), counted, heads_found = replies[0], replies[1 : 1 + len(sizes)], replies[1 + len(sizes) :]
+        *numbers, parked = map(int, counted)
         now = int(seconds) * 1_000_000 + int(micros)
-        since = [score_of(reply) if reply else now for reply in replies]
-        return {state: max(0, now - at) for state, at in zip(states, since, strict=True)}
+        ages = (max(0, now - score_of(reply)) if reply else 0 for reply in heads_found)
+        return Census(
+            dict(zip(statuses, numbers[: len(statuses)], strict=True)),
+            dict(zip(states, numbers[len(statuses) :], strict=True)),
+            dict(zip(waiting, ages, strict=True)),
+            parked,
+        )
