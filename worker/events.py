@@ -6,6 +6,7 @@ counts as absent.
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
 from worker.core.facts import Membership, UserFact
-from worker.core.times import DAY, MINUTE, parse_instant
+from worker.core.times import DAY, MINUTE, from_datetime, parse_instant
 
 MOST_EVENTS: Final = 1_000
 """Events a batch may hold."""
@@ -37,6 +38,7 @@ MOST_AHEAD: Final = 5 * MINUTE
 _LONGEST_TIME: Final = 64
 _JSON_TYPE: Final = re.compile(r"(application|text)/([^;\s]+\+)?json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 _CONTROLS: Final = r"\x00-\x1f\x7f-\x9f"
+_PLAIN_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 _MEMBERSHIPS: Final = {"user.added": Membership.ADDED, "user.removed": Membership.REMOVED}
 
 
@@ -46,6 +48,10 @@ class _Clock:
 
     now: int
     lifetime: int | None = None
+
+    def shows(self, at: int) -> bool:
+        """Whether a time is one that an event may have."""
+        return (self.lifetime is None or at >= self.now - self.lifetime) and at <= self.now + MOST_AHEAD
 
 
 def _instant(value: object, info: ValidationInfo) -> int:
@@ -101,22 +107,37 @@ class EventData(TypedDict):
     name: NotRequired[Name]
 
 
-class Event(TypedDict):
-    """A CloudEvents 1.0 event about one user."""
-
+class _Timeless(TypedDict):
     specversion: Literal["1.0"]
     id: Ident
     source: Annotated[str, StringConstraints(strict=True, min_length=1)]
     type: Literal["user.added", "user.removed"]
-    time: NotRequired[Time]
     data: EventData
     datacontenttype: NotRequired[Annotated[str, StringConstraints(strict=True), AfterValidator(_json_type)] | None]
     data_base64: NotRequired[None]
 
 
+class Event(_Timeless):
+    """A CloudEvents 1.0 event about one user."""
+
+    time: NotRequired[Time]
+
+
+class _QuickEvent(_Timeless):
+    """An event whose time, if it has one, has the form in which nearly all are written."""
+
+    time: NotRequired[Annotated[str, StringConstraints(strict=True, pattern=_PLAIN_TIME)] | None]
+
+
 _IDENT: Final[TypeAdapter[str]] = TypeAdapter(Ident)
 ONE_EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 MANY_EVENTS: Final[TypeAdapter[list[Event]]] = TypeAdapter(Annotated[list[Event], Field(max_length=MOST_EVENTS)])
+# Good batches are read by these, in 3.4 µs an event; to call Python for each time takes 5.0. What they do not take is
+# read once more, by those above, which take all that is good and name all that is not.
+_QUICK_ONE: Final[TypeAdapter[_QuickEvent]] = TypeAdapter(_QuickEvent)
+_QUICK_MANY: Final[TypeAdapter[list[_QuickEvent]]] = TypeAdapter(
+    Annotated[list[_QuickEvent], Field(max_length=MOST_EVENTS)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +199,12 @@ def read_event(body: bytes, now: int, lifetime: int | None = None) -> Batch:
         NotJSON: it is not JSON.
         BadEvents: it breaks a rule.
     """
+    clock = _Clock(now, lifetime)
+    if not _maybe_nan(body):
+        try:
+            return _quick_batch([_QUICK_ONE.validate_json(body)], clock)
+        except ValueError:
+            pass
     try:
         return _batch([read_json(ONE_EVENT, body, now, lifetime)], now)
     except ValidationError as error:
@@ -193,6 +220,11 @@ def read_events(body: bytes, now: int, lifetime: int | None = None) -> Batch:
         BadEvents: an event breaks a rule; every such event is named.
         TooManyEvents: more than ``MOST_EVENTS``.
     """
+    if not _maybe_nan(body):
+        try:
+            return _quick_batch(_QUICK_MANY.validate_json(body), _Clock(now, lifetime))
+        except ValueError:
+            pass
     try:
         events: list[Event] = read_json(MANY_EVENTS, body, now, lifetime)
     except ValidationError as error:
@@ -202,16 +234,37 @@ def read_events(body: bytes, now: int, lifetime: int | None = None) -> Batch:
 
 def check_events(events: Iterable[Mapping[str, Any]], now: int, lifetime: int | None = None) -> Batch:
     """The facts of events that are Python values; raises like ``read_events``."""
+    given, clock = list(events), _Clock(now, lifetime)
     try:
-        return _batch(MANY_EVENTS.validate_python(list(events), context=_Clock(now, lifetime)), now)
+        return _quick_batch(_QUICK_MANY.validate_python(given), clock)
+    except ValueError:
+        pass
+    try:
+        return _batch(MANY_EVENTS.validate_python(given, context=clock), now)
     except ValidationError as error:
         raise _refusal(error) from None
 
 
+def _quick_batch(events: Sequence[_QuickEvent], clock: _Clock) -> Batch:
+    """Raises ``ValueError`` where a time is no good."""
+    instants: list[int | None] = []
+    for event in events:
+        text = event.get("time")
+        at = None if text is None else from_datetime(datetime.fromisoformat(text))
+        if at is not None and not clock.shows(at):
+            raise ValueError("a time that is too far away")
+        instants.append(at)
+    return _facts(events, instants, clock.now)
+
+
 def _batch(events: Sequence[Event], now: int) -> Batch:
-    facts: dict[str, list[UserFact]] = {}
-    for index, event in enumerate(events):
-        data, at = event["data"], event.get("time")
+    return _facts(events, [event.get("time") for event in events], now)
+
+
+def _facts(events: Sequence[_Timeless], instants: Sequence[int | None], now: int) -> Batch:
+    facts: defaultdict[str, list[UserFact]] = defaultdict(list)
+    for index, (event, at) in enumerate(zip(events, instants, strict=True)):
+        data = event["data"]
         # An event without a time happened when it was received; the microseconds keep a batch in its order.
         fact = UserFact(
             data["userId"],
@@ -221,8 +274,8 @@ def _batch(events: Sequence[Event], now: int) -> Batch:
             data.get("email"),
             data.get("name"),
         )
-        facts.setdefault(data["tenantId"], []).append(fact)
-    return Batch(facts, len(events))
+        facts[data["tenantId"]].append(fact)
+    return Batch(dict(facts), len(events))
 
 
 def _refusal(error: ValidationError) -> BadEvents | TooManyEvents:
@@ -245,7 +298,7 @@ def read_json(adapter: TypeAdapter[Value], body: bytes, now: int, lifetime: int 
         NotJSON: it is not JSON; NaN and Infinity are not either.
         ValidationError: it breaks the adapter's rules.
     """
-    if b"NaN" in body or b"Infinity" in body:
+    if _maybe_nan(body):
         plain_json(body)
     try:
         return adapter.validate_json(body, context=_Clock(now, lifetime))
@@ -254,6 +307,11 @@ def read_json(adapter: TypeAdapter[Value], body: bytes, now: int, lifetime: int 
             raise
     # Half a surrogate pair is no text, but it is JSON: read so, the error can name its index and field.
     return adapter.validate_python(plain_json(body), context=_Clock(now, lifetime))
+
+
+def _maybe_nan(body: bytes) -> bool:
+    """Whether it may hold what is no JSON, and what pydantic takes all the same."""
+    return b"NaN" in body or b"Infinity" in body
 
 
 def plain_json(body: bytes) -> object:

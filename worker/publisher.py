@@ -12,18 +12,26 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from worker.core.facts import UserFact
 from worker.core.times import SECOND
 from worker.events import MOST_EVENTS, BadEvents, EventProblem, check_events
 from worker.store.connect import BadRedisURL, connect_sync
-from worker.store.errors import InboxFull, StateElsewhere, StoreBroken, StoreError, StoreUnavailable, TooFewReplicas
-from worker.store.inbox import append_calls, check_appended
+from worker.store.errors import (
+    InboxFull,
+    StateElsewhere,
+    StoreBroken,
+    StoreError,
+    StoreUnavailable,
+    TenantBroken,
+    TooFewReplicas,
+)
+from worker.store.inbox import append_calls, check_appended, delivery
 from worker.store.interface import INBOX_LIMIT
 from worker.store.keys import Keys
 from worker.store.replicas import check_replicated, replicas_wanted, wait_for
-from worker.store.scripts import Call, digest, source, translated
+from worker.store.scripts import Call, packed, source, translated, words_of
 
 __all__ = [
     "BadEvents",
@@ -35,6 +43,7 @@ __all__ = [
     "StoreBroken",
     "StoreError",
     "StoreUnavailable",
+    "TenantBroken",
 ]
 
 SOURCE: Final = "SeatEvents"
@@ -184,7 +193,8 @@ class SeatEvents:
         if not facts:
             return
         self._refuse_elsewhere()
-        calls = append_calls(self._keys, facts, self._settle, INBOX_LIMIT)
+        appends, marks = append_calls(self._keys, [delivery(self._keys, facts, self._settle, INBOX_LIMIT)])
+        calls = [*appends, *marks]
         waits = [wait_for(self._replicas)] if self._replicas else []
         replies = self._run([*calls, *waits])
         for reply in replies[: len(calls)]:
@@ -197,7 +207,9 @@ class SeatEvents:
                 # A server that its replicas have left may have been replaced: the next connection asks Sentinel.
                 self._client.connection_pool.disconnect(inuse_connections=False)
                 raise
-        check_appended(list(facts), replies, INBOX_LIMIT)
+        [lengths] = replies[: len(appends)]
+        assert isinstance(lengths, list)
+        check_appended(facts, lengths, INBOX_LIMIT)
 
     def _refuse_elsewhere(self) -> None:
         """Raise if this server is a mere broker: its deployment would never see what is written here."""
@@ -226,13 +238,29 @@ class SeatEvents:
         return replies
 
     def _pipeline(self, calls: Sequence[Call]) -> list[object]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for call in calls:
-                if call.script:
-                    pipe.evalsha(digest(call.script), len(call.keys), *call.keys, *call.args)
-                else:
-                    pipe.execute_command(*call.args)  # type: ignore[no-untyped-call]
-            return list(pipe.execute(raise_on_error=False))
+        """Each call's reply or error. redis-py's own pipeline takes half as long again for it."""
+        commands = list(map(words_of, calls))
+        sent, names = [packed(commands)], [str(words[0]) for words in commands]
+        pool: Any = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            replies: list[object] = connection.retry.call_with_retry(
+                lambda: self._exchange(connection, sent, names), lambda _: connection.disconnect()
+            )
+        finally:
+            pool.release(connection)
+        return replies
+
+    def _exchange(self, connection: Any, sent: Sequence[bytes], names: Sequence[str]) -> list[object]:  # noqa: ANN401
+        """One attempt. A connection that fails in it closes itself: no reply is left in it."""
+        connection.send_packed_command(sent)
+        replies: list[object] = []
+        for name in names:
+            try:
+                replies.append(self._client.parse_response(connection, name))  # type: ignore[no-untyped-call]
+            except ResponseError as error:
+                replies.append(error)
+        return replies
 
     @staticmethod
     def _now() -> int:

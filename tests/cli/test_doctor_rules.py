@@ -14,7 +14,7 @@ from worker.cli.doctor.server_rules import judged
 from worker.cli.doctor.servers import merged
 
 INFO = {"redis_version": "7.2.4", "role": "master", "aof_enabled": 1, "used_memory": 50, "maxmemory": 100}
-CONFIG = {"appendfsync": "everysec", "maxmemory-policy": "noeviction"}
+CONFIG = {"appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
 def verdicts(
@@ -23,11 +23,10 @@ def verdicts(
     *,
     ahead: float = 0.0,
     round_trip: float = 0.001,
-    clustered: bool = False,
     replicas: int | None = None,
 ) -> dict[str, Verdict]:
     """How each subject stands that is not good."""
-    facts = ServerFacts({**INFO, **(info or {})}, {**CONFIG, **(config or {})}, ahead, round_trip, clustered)
+    facts = ServerFacts({**INFO, **(info or {})}, {**CONFIG, **(config or {})}, ahead, round_trip)
     return {one.subject.removeprefix("redis "): one.verdict for one in judged("redis", facts, replicas) if one.remedy}
 
 
@@ -84,10 +83,8 @@ def test_replicas_that_can_not_be_seen_are_asked_for_only_where_writes_wait_for_
     assert verdicts(replicas=1) == {"replicas": Verdict.BETTER}
 
 
-def test_everysec_is_enough_only_where_a_purchase_can_wait_for_the_disk() -> None:
-    assert verdicts({"redis_version": "7.0.15"}) == {"durability": Verdict.BETTER}
-    assert verdicts(clustered=True) == {"durability": Verdict.BETTER}
-    assert verdicts({"redis_version": "7.0.15"}, {"appendfsync": "always"}) == {}
+def test_only_always_is_good_enough_for_the_claim_of_a_purchase() -> None:
+    assert verdicts(config={"appendfsync": "everysec"}) == {"durability": Verdict.BETTER}
     assert verdicts(config={"appendfsync": "no"}) == {"durability": Verdict.FIX}
 
 

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from worker.core.allocation import Allocation, Summary
 from worker.crovver.errors import Transient
 from worker.crovver.results import AllocationsPage
-from worker.crovver.walk import MAX_PAGES, PAGE_SIZE, Walk, walk
+from worker.crovver.walk import (
+    AT_ONCE,
+    MAX_PAGES,
+    PAGE_SIZE,
+    Together,
+    Walk,
+    at_the_same_time,
+    one_after_another,
+    walk,
+)
 
 
 def users(count: int) -> list[Allocation]:
@@ -145,11 +154,49 @@ def endless(rows: Callable[[int], tuple[Allocation, ...]], total: int, total_pag
 
 def test_a_page_that_repeats_ends_the_walk() -> None:
     done = endless(lambda _: (Allocation("u", True, 1),), 500, 10**9)
-    assert (done.settled, done.reads, len(done.rows)) == (False, 4, 1)
+    assert (done.settled, done.reads, len(done.rows)) == (False, 2 * (1 + AT_ONCE), 1)
 
 
 def test_an_empty_page_ends_the_walk() -> None:
     assert endless(lambda _: (), 500, 10**9).reads == 2
+
+
+def test_pages_are_read_a_few_at_a_time_and_no_more() -> None:
+    seats, under_way, most = Seats(users(1050)), 0, 0
+
+    async def page(
+        tenant: str, *, page: int, limit: int, status: Literal["active", "removed", "all"]
+    ) -> AllocationsPage:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        found = await seats.page(tenant, page=page, limit=limit, status=status)
+        under_way -= 1
+        return found
+
+    done = asyncio.run(walk(page, "t", together=at_the_same_time))
+    assert (done.settled, done.reads, len(done.rows), most) == (True, 11, 1050, AT_ONCE)
+    assert [row.user for row in done.rows] == [row.user for row in users(1050)]
+
+
+@pytest.mark.parametrize("way", [at_the_same_time, one_after_another])
+def test_where_one_page_fails_those_beside_it_are_called_off(way: Together) -> None:
+    ended: list[int] = []
+
+    async def page(
+        tenant: str, *, page: int, limit: int, status: Literal["active", "removed", "all"]
+    ) -> AllocationsPage:
+        if page == 2:
+            raise Transient(tenant=tenant, endpoint="allocations", message="down")
+        if page > 2:
+            await asyncio.sleep(60)
+        ended.append(page)
+        return AllocationsPage((Allocation(f"u{page}", True, 1),), Summary(1, 1, False, 500), page, 5, True)
+
+    with pytest.raises(Transient):
+        asyncio.run(walk(page, "t", together=way))
+    assert ended == [1]
 
 
 def test_has_next_page_that_never_turns_false_ends_at_the_total_pages() -> None:

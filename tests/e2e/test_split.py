@@ -48,5 +48,6 @@ def test_the_main_job_with_the_state_on_a_server_of_its_own_and_a_publisher_that
 def test_the_main_job_with_the_state_on_a_cluster(
     tmp_path: Path, valkey: EmbeddedServer, cluster: str, crovver: Crovver
 ) -> None:
-    with Deployment(tmp_path, valkey.url, crovver, SEATS_STATE_URL=cluster, SEATS_NAMESPACE="split") as deployment:
+    apart = {"SEATS_STATE_URL": cluster, "SEATS_NAMESPACE": "split", "SEATS_MIN_REPLICAS": "0"}
+    with Deployment(tmp_path, valkey.url, crovver, **apart) as deployment:
         run_the_main_job(deployment, crovver)

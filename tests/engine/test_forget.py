@@ -12,7 +12,7 @@ from worker.crovver.results import AllocationsPage
 from worker.engine.reconcile import Reconciler
 from worker.store.errors import StoreUnavailable
 from worker.store.forget import TenantBusy, forget, forget_user
-from worker.store.interface import Commit, Wake
+from worker.store.interface import Commit, Ending, Wake
 
 
 @pytest.fixture
@@ -155,8 +155,8 @@ def test_a_user_is_not_forgotten_between_a_claim_and_the_repetition_of_its_commi
     save = world.store.commit
     refused: list[str] = []
 
-    async def and_lose_the_reply(commit: Commit) -> bool:
-        saved = await save(commit)
+    async def and_lose_the_reply(commit: Commit, ending: Ending | None = None) -> bool:
+        saved = await save(commit, ending)
         if commit.durable and not refused:
             with pytest.raises(TenantBusy) as busy:
                 await forget_user(world.store, "t", "user_1")

@@ -78,10 +78,10 @@ def test_a_fact_that_waits_through_a_failed_save_keeps_its_age(world: World, rec
     # Someone else saves between this pass's load and its save, once.
     taken = world.store.commit
 
-    async def beaten(commit: object) -> bool:
+    async def beaten(*passed: object) -> bool:
         world.store.commit = taken  # type: ignore[method-assign]
         return False
 
-    world.store.commit = beaten  # type: ignore[method-assign]
+    world.store.commit = beaten  # type: ignore[assignment]
     world.run()
     assert recorder.lags == [40 * SECOND]

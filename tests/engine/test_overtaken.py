@@ -79,15 +79,17 @@ def test_a_pass_whose_roster_moves_while_it_is_read_begins_anew() -> None:
     overtaken = False
 
     async def step(operation: str) -> None:
-        """Before entries are read another worker brings the tenant up to date, and then its user is given a seat."""
+        """Before the entries of those on the page are read another worker saves the tenant as it was without them."""
         nonlocal overtaken
         if operation == "entries" and not overtaken:
             overtaken = True
+            seat = known.seats.pop("user_1")
             await reconciler.reconcile(Wake("t", ""))
-            known.seats["user_1"] = (True, world.at)
+            known.seats["user_1"] = seat
 
     with mock.patch("worker.store.memory.SMALL_ROSTER", -1):
         world.join("t", "user_1")
+        known.seats["user_1"] = (True, world.at)
         world.store.step = step
         world.run()
     assert overtaken

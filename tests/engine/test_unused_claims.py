@@ -9,7 +9,7 @@ from worker.core.facts import Fact
 from worker.core.times import MINUTE, SECOND
 from worker.core.upgrade import State
 from worker.store.errors import StoreUnavailable, TooFewReplicas
-from worker.store.interface import Commit
+from worker.store.interface import Commit, Ending
 from worker.store.memory import MemoryStore
 
 TOO_FEW = TooFewReplicas(1, "0 had it")
@@ -22,8 +22,8 @@ class Lagging(MemoryStore):
     appends_fail: Callable[[], bool] = staticmethod(lambda: False)
     error: StoreUnavailable = TOO_FEW
 
-    async def commit(self, commit: Commit) -> bool:
-        saved = await super().commit(commit)
+    async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
+        saved = await super().commit(commit, ending)
         if commit.durable and self.claims_fail():
             raise self.error
         return saved
@@ -106,10 +106,10 @@ def test_where_even_that_can_not_be_said_the_hold_decides_as_for_any_lost_caller
 
 def test_a_claim_that_was_not_saved_at_all_is_no_news(world: World) -> None:
     class Unsaved(Lagging):
-        async def commit(self, commit: Commit) -> bool:
+        async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
             if commit.durable:
                 raise StoreUnavailable("gone")
-            return await super().commit(commit)
+            return await super().commit(commit, ending)
 
     store = world.store
     store.__class__ = Unsaved
@@ -123,9 +123,9 @@ def test_a_claim_that_was_not_saved_at_all_is_no_news(world: World) -> None:
 
 def test_a_claim_that_somebody_else_saved_over_before_it_was_acknowledged_is_given_back(world: World) -> None:
     class Overtaken(Lagging):
-        async def commit(self, commit: Commit) -> bool:
+        async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
             if not commit.durable:
-                return await super().commit(commit)
+                return await super().commit(commit, ending)
             assert await MemoryStore.commit(self, commit)
             found = await self.load("t")
             await MemoryStore.commit(self, Commit(found.tenant, found.version, "pas_other", found.read))

@@ -26,7 +26,7 @@ from worker.core.times import SECOND
 from worker.core.upgrade import State, Upgrade
 from worker.crovver.errors import CrovverError, NotSent, OutcomeUnknown, Refused, Transient
 from worker.crovver.results import AllocationsPage, BulkAllocation
-from worker.engine.ports import Ports
+from worker.engine.ports import Pace, Ports
 from worker.engine.reconcile import Reconciler
 from worker.payments.errors import StripeUnavailable
 from worker.payments.sessions import ExpireOutcome, SessionState
@@ -213,6 +213,7 @@ class World:
             monotonic=lambda: self.at / SECOND,
             new_id=lambda prefix: f"{prefix}_{next(self.ids):04}",
             sessions=self.crovver if powers.stripe_key else None,
+            pace=Pace(trust_look=0),
         )
 
     def set_policy(self, policy: Policy) -> None:

@@ -49,6 +49,8 @@ class Scenario:
     whole_rosters: int
     facts_at_once: int
     tenants: tuple[str, ...]
+    trust_look: int
+    clustered: bool
     calm_at: int
     actions: tuple[Action, ...] = field(repr=False)
 
@@ -85,6 +87,8 @@ class Scenario:
             whole_rosters=chance.choice([0, 3, 512]),
             facts_at_once=chance.choice([2, 5_000]),
             tenants=tenants,
+            trust_look=chance.choice([0, 5 * SECOND, 30 * SECOND, 5 * MINUTE]),
+            clustered=chance.random() < 0.3,
             calm_at=START + length + MINUTE,
             actions=tuple(Action(number, at, kind, tenant) for at, number, kind, tenant in actions),
         )

@@ -31,7 +31,7 @@ from worker.core.facts import (
 from worker.core.tenant import Rule
 from worker.core.times import DAY, HOUR, MINUTE, SECOND
 from worker.core.upgrade import State
-from worker.engine.ports import Ports
+from worker.engine.ports import Pace, Ports
 from worker.engine.rate import FleetRate
 from worker.engine.reconcile import MOST_PASSES, Reconciler
 from worker.store.errors import StoreError
@@ -90,6 +90,7 @@ class Worker:
                 monotonic=lambda: (run.kernel.now * process.drift + ahead) / SECOND,
                 new_id=run.new_id,
                 sessions=line if run.scenario.powers.stripe_key else None,
+                pace=Pace(trust_look=run.scenario.trust_look),
             )
         )
 
@@ -166,7 +167,8 @@ class Simulation:
         return Process(name, drift=drift, mortal=True, works=works)
 
     def connect(self, process: Process) -> Connection:
-        return Connection(self.server, process, self.kernel, self.weather, self.outside.net)
+        clustered = self.scenario.clustered
+        return Connection(self.server, process, self.kernel, self.weather, self.outside.net, clustered=clustered)
 
     async def sleep(self, seconds: float) -> None:
         await pause(round(seconds * SECOND))

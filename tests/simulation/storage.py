@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from tests.simulation.kernel import Crash, Kernel, Process, Task, pause
 from tests.simulation.weather import Fault, Weather
 from worker.core.facts import PaymentFact
 from worker.core.times import DAY, SECOND
 from worker.store.errors import StoreUnavailable
-from worker.store.interface import Commit
+from worker.store.interface import Commit, Ending, Loaded, Wake
 from worker.store.memory import MemoryStore, _Kept
 
 PATIENCE = 4 * SECOND
 """How long a caller waits for a reply."""
 
 OPERATIONS = (
-    "append", "mark_due", "claim_due", "renew", "finish", "load", "entries", "whole_roster", "standing", "commit",
-    "trim_journal", "known_tenants", "upgrades", "owner", "link_checkout", "linked_tenants", "park", "parked_for",
-    "parked", "unpark", "take_rate", "post_alerts",
+    "append", "mark_due", "claim_due", "renew", "finish", "resume", "load", "entries", "whole_roster", "standing",
+    "commit", "trim_journal", "known_tenants", "upgrades", "owner", "link_checkout", "linked_tenants", "park",
+    "parked_for", "parked", "unpark", "take_rate", "post_alerts",
 )  # fmt: skip
 """Every operation that the engine, the scheduler and the doors ask for."""
 
@@ -82,9 +82,9 @@ class Server(MemoryStore):
         self.letters.set()
         return await super().park(payment)
 
-    async def commit(self, commit: Commit) -> bool:
+    async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
         version = self._tenant(commit.tenant.id).version
-        saved = await super().commit(commit)
+        saved = await super().commit(commit, ending)
         if commit.durable:
             self._sync()
         self.on_commit(commit, saved and self._tenant(commit.tenant.id).version != version)
@@ -117,10 +117,13 @@ def at_once(work: Coroutine[Any, Any, Any]) -> Any:
 
 class Connection:
     """One process's way to the store: every operation of it may be refused, lose its reply, come late or be the last
-    thing the process does."""
+    thing the process does. On a cluster what one server does in one step takes several."""
 
-    def __init__(self, server: Server, process: Process, kernel: Kernel, weather: Weather, net: Process) -> None:
+    def __init__(
+        self, server: Server, process: Process, kernel: Kernel, weather: Weather, net: Process, *, clustered: bool
+    ) -> None:
         self.server, self.process, self.kernel, self.weather, self.net = server, process, kernel, weather, net
+        self.clustered = clustered
 
     async def ask(self, operation: str, *args: Any, **options: Any) -> Any:
         kernel, weather, server = self.kernel, self.weather, self.server
@@ -165,6 +168,22 @@ class Connection:
             at_once(getattr(self.server, operation)(*args, **options))
         await pause(0)
 
+    async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
+        if ending is None or not self.clustered:
+            return bool(await self.ask("commit", commit, ending))
+        saved = bool(await self.ask("commit", commit))
+        if saved:
+            listed = (ending.wake, ending.look_at, ending.status, ending.upgrades, ending.fullness)
+            await self.ask("finish", *listed, saved_by=commit.pass_id)
+        return saved
+
+    async def resume(self, wake: Wake, lease: int) -> Loaded | None:
+        if not self.clustered:
+            return cast(Loaded | None, await self.ask("resume", wake, lease))
+        if wake.token and not await self.ask("renew", wake, lease):
+            return None
+        return cast(Loaded, await self.ask("load", wake.tenant))
+
     async def wait_bell(self, seconds: float) -> None:
         await self.server.bell.wait(min(round(seconds * SECOND), DAY))
 
@@ -177,5 +196,5 @@ def _asking(operation: str) -> Callable[..., Coroutine[Any, Any, Any]]:
     return asked
 
 
-for _operation in OPERATIONS:
+for _operation in set(OPERATIONS) - vars(Connection).keys():
     setattr(Connection, _operation, _asking(_operation))

@@ -42,7 +42,8 @@ def play(request: pytest.FixtureRequest) -> Play:
 
     def on_redis(scenario: Scenario) -> None:
         async def main() -> None:
-            store = RedisStore.from_url(url, next(_namespaces), journal_length=300)
+            # The cluster is one node, with no replica to wait for.
+            store = RedisStore.from_url(url, next(_namespaces), journal_length=300, min_replicas=0)
             store.inbox_limit = 1000
             try:
                 await _bounded(scenario, store)

@@ -183,7 +183,7 @@ def test_what_a_release_without_times_has_listed_gets_them_with_the_next_pass(pl
         await store.finish(Wake("t", ""), 1, Status.UPGRADING, [open_one, closed])
         if isinstance(store, RedisStore):
             for name in ("since", "since:upgrading", "fullness", "fullness:upgrading", "moved:unknown"):
-                await store.scripts.run(command("DEL", store.keys.index(name)))
+                await store.scripts.run(command("DEL", store.keys.index_of("t", name)))
             assert (await store.stuck({State.UNKNOWN: 0}, 9)).total == 0
         for _ in range(2):
             await store.finish(Wake("t", ""), 1, Status.UPGRADING, [open_one, closed])
@@ -207,7 +207,7 @@ def test_an_upgrade_that_a_release_without_times_moved_on_is_not_stuck_where_it_
         assert isinstance(store, RedisStore)
         await asyncio.sleep(0.002)
         assert (await store.stuck({State.UNKNOWN: 0}, 9)).total == 1
-        await store.scripts.run(command("HSET", store.keys.index("states"), "upg_1", "paid"))
+        await store.scripts.run(command("HSET", store.keys.index_of("t", "states"), "upg_1", "paid"))
         for _ in range(2):
             found = await store.stuck({State.UNKNOWN: 0}, 9)
             assert (found.total, found.rows) == (0, ())

@@ -360,7 +360,7 @@ def test_what_begins_anew_while_forgetting_takes_too_long_stays_listed_and_due(p
 async def end_of_lease(store: Store) -> None:
     """Let the lease of the tenant end at once, as if its time had passed."""
     if isinstance(store, RedisStore):
-        await store.scripts.run(command("ZADD", store.keys.index("leases"), 1, CANARY))
+        await store.scripts.run(command("ZADD", store.keys.index_of(CANARY, "leases"), 1, CANARY))
     elif isinstance(store, memory.MemoryStore):
         store._leases[CANARY] = (1, store._leases[CANARY][1])
 

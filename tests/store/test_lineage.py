@@ -80,7 +80,7 @@ async def lose_lease(store: Store, tenant: str) -> None:
         del store._leases[tenant]
     else:
         assert isinstance(store, RedisStore)
-        await store.scripts.run(command("ZREM", store.keys.index("leases"), tenant))
+        await store.scripts.run(command("ZREM", store.keys.index_of(tenant, "leases"), tenant))
 
 
 def test_one_tenant_that_can_not_be_read_keeps_no_other_from_being_listed(valkey: EmbeddedServer) -> None:

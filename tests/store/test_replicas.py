@@ -141,14 +141,13 @@ def test_a_server_with_no_replica_at_all_takes_nothing_that_should_be_on_one(val
         on_store(valkey.url, WRITES["append"])
 
 
-def test_behind_sentinel_one_replica_is_asked_for_and_elsewhere_none() -> None:
+def test_behind_sentinel_and_on_a_cluster_one_replica_is_asked_for_and_elsewhere_none() -> None:
     assert replicas_wanted("redis+sentinel://h:26379/main", None) == 1
     assert replicas_wanted("redis+sentinel://h:26379/main", 0) == 0
     assert replicas_wanted("redis+sentinel://h:26379/main", 2) == 2
     assert replicas_wanted("redis://h:6379/0", None) == 0
-    assert replicas_wanted("redis+cluster://h:6379", None) == 0
-    with pytest.raises(ValueError, match="min_replicas must be 0"):
-        replicas_wanted("redis+cluster://h:6379", 1)
+    assert replicas_wanted("redis+cluster://h:6379", None) == 1
+    assert replicas_wanted("redis+cluster://h:6379", 0) == 0
 
 
 def test_a_call_that_waited_on_a_server_while_it_was_put_in_second_place_may_be_repeated() -> None:

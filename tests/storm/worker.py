@@ -25,7 +25,7 @@ from worker.crovver.client import CrovverClient
 from worker.crovver.transport import DEFAULT_TIMEOUTS, Timeouts
 from worker.engine.ports import Crovver, Pace, Ports
 from worker.settings import Settings
-from worker.store.interface import Commit, Store
+from worker.store.interface import Commit, Ending, Store
 from worker.store.redis_store import RedisStore
 
 
@@ -70,11 +70,11 @@ class _Wrapped:
 
 
 class _Store(_Wrapped):
-    async def commit(self, commit: Commit) -> bool:
+    async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
         if not commit.durable:
-            return bool(await self._inner.commit(commit))
+            return bool(await self._inner.commit(commit, ending))
         self._failpoints.reached(Point.BEFORE_CLAIM)
-        saved = bool(await self._inner.commit(commit))
+        saved = bool(await self._inner.commit(commit, ending))
         if saved:
             self._failpoints.reached(Point.AFTER_CLAIM)
         return saved

@@ -43,3 +43,8 @@ def test_every_locked_package_has_hashes_and_no_address(lock: str) -> None:
     assert "://" not in text
     assert len(re.findall(r" \\\n    --hash=sha256:[0-9a-f]{64}", text)) >= len(locked(lock)) > 20
     assert len(re.findall(r"^[a-z0-9-]+==.* \\\n    --hash=sha256:", text, re.MULTILINE)) == len(locked(lock))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_peers_of_the_benchmarks_are_in_no_lock(lock: str) -> None:
+    assert {Requirement(text).name for text in project()["bench"]}.isdisjoint(locked(lock))

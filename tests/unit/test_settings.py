@@ -54,6 +54,7 @@ CONTRACT_DEFAULTS = {
     "drift_after": timedelta(hours=1),
     "stripe_base_url": "https://api.stripe.com",
     "full_look_every": timedelta(hours=6),
+    "trust_look_for": timedelta(seconds=30),
     "journal_for": timedelta(days=90),
     "tombstones_for": None,
     "personal_data_for": timedelta(days=30),
@@ -357,12 +358,9 @@ def test_two_keys_for_crovver_are_one_too_many() -> None:
     assert refusal(environ).setting == "SEATS_CROVVER_SERVICE_KEY"
 
 
-def test_replicas_are_waited_for_on_one_server_or_behind_sentinels_and_not_on_a_cluster() -> None:
-    assert load(state_url="redis+sentinel://h:26379/main", min_replicas="2").min_replicas == 2
-    assert load(state_url="redis+cluster://h:7000", min_replicas="0").min_replicas == 0
-    error = refusal({"SEATS_STATE_URL": "redis+cluster://h:7000", "SEATS_MIN_REPLICAS": "1"})
-    assert error.setting == "SEATS_MIN_REPLICAS"
-    assert "SEATS_STATE_URL" in str(error)
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "redis+sentinel://h:26379/main", "redis+cluster://h:7000"])
+def test_replicas_are_waited_for_wherever_the_state_is(url: str) -> None:
+    assert load(state_url=url, min_replicas="2").min_replicas == 2
 
 
 def test_a_service_key_and_an_organization_come_together() -> None:
@@ -525,7 +523,7 @@ def test_the_shipped_file_changes_nothing_as_it_is() -> None:
 def test_the_shipped_file_shows_every_setting_and_nothing_else_with_its_default_or_an_example() -> None:
     text = shipped_config("settings.toml").read_text()
     uncommented = re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
-    # Both ways to sign in to Crovver are shown, and a cluster beside replicas to wait for; together they are refused.
+    # Both ways to sign in to Crovver are shown; together they are refused. The queue's server is not the state's.
     apart = {"crovver_api_key", "state_url"}
     config = toml(re.sub(rf"^({'|'.join(apart)}) = ", "# ", uncommented, flags=re.MULTILINE))
     names = re.findall(r"^([a-z_]+) = ", uncommented, flags=re.MULTILINE)

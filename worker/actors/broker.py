@@ -5,6 +5,8 @@ It carries wake-ups, which may be lost or doubled at no cost, and the host app's
 beside each choice.
 """
 
+import threading
+import time
 import traceback
 from collections.abc import Iterable
 from uuid import uuid4
@@ -15,8 +17,9 @@ import structlog
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.common import q_name
 from dramatiq.errors import ConnectionClosed, DecodeError
-from dramatiq.middleware import AsyncIO, CurrentMessage, Middleware
+from dramatiq.middleware import CurrentMessage, Middleware
 
+from worker.actors.loops import FastAsyncIO
 from worker.actors.strict import StrictEncoder
 from worker.logs.redaction import redacted
 from worker.store.connect import connect_sync
@@ -31,8 +34,17 @@ ALERTS = "alerts"
 HEARTBEAT_TIMEOUT_MS = 20_000
 """A process silent for this long is taken for dead and its messages are given to others (default: a minute)."""
 
-MAINTENANCE_CHANCE = 10_000
-"""One command in a hundred looks for dead processes (default: one in a thousand, which takes minutes when idle)."""
+MAINTENANCE_EVERY = 5.0
+"""Seconds after which each consumer looks for dead processes. By time, and not by chance as dramatiq has it: an idle
+consumer sends few commands and would take minutes, a busy one would have the server walk all its keys (``KEYS``) many
+times a second for as long as a dead process is known."""
+
+IDLE_WAIT = 0.5
+"""Seconds an idle consumer waits on the server for a message, or, while all threads are busy, for one of them. Either
+wait ends at once when there is something to do: this is how long a process that is told to stop may take to notice."""
+
+LOST_RACE_PAUSE, LONGEST_PAUSE = 0.002, 0.02
+"""Seconds a consumer pauses after it was called for a message that another had taken, times how often in a row."""
 
 DEAD_LETTERS_KEPT_MS = 30 * 86_400_000
 """A message that can't be handled is kept for a month."""
@@ -47,13 +59,27 @@ class Consumer(_RedisConsumer):
 
     It takes every trouble of Redis for a lost connection: redis-py's TimeoutError is no ConnectionError, and neither is
     a server that is loading, read-only or out of memory; dramatiq lets the first end the consumer's thread for good.
+
+    It does not poll either, but waits: on the server while its queue is empty, for its threads while they have as many
+    messages as they may. dramatiq would sleep, longer and longer, in both cases.
     """
+
+    def __init__(self, broker: "Broker", queue_name: str, prefetch: int, timeout: int) -> None:
+        # dramatiq sleeps for at most its timeout where it finds nothing.
+        super().__init__(broker, queue_name, prefetch, timeout=0)  # type: ignore[no-untyped-call]
+        self._room = threading.Event()
+        self._called = False
 
     def __next__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
         while True:
+            self._room.clear()
             try:
                 message = super().__next__()  # type: ignore[no-untyped-call]
-                if message is None or message.queue_name == self.queue_name:
+                if message is None:
+                    self._wait()
+                    return None
+                if message.queue_name == self.queue_name:
+                    self._called = False
                     return message
                 # Handled, it would be given back to a queue that it did not come from, which nobody may consume.
                 log.error("a message for another queue becomes a dead letter", queue=self.queue_name)
@@ -67,6 +93,20 @@ class Consumer(_RedisConsumer):
             except redis.RedisError as error:
                 self.broker.take_new_identity()
                 raise as_connection_closed(error) from None
+
+    def _wait(self) -> None:
+        """Wait until there may be a message to fetch, for half a second at most."""
+        if self.outstanding_message_count >= self.prefetch:
+            self._room.wait(IDLE_WAIT)
+            return
+        if self._called:
+            # Whoever waits on an empty queue is called for each message. Those who come late give way for a moment.
+            time.sleep(min(self.misses * LOST_RACE_PAUSE, LONGEST_PAUSE))
+        name = f"{self.broker.namespace}:{self.queue_name}"
+        # From its head to its head: the queue stays as it is, and the message where a lost reply can't strand it.
+        self._called = self.broker.client.blmove(name, name, IDLE_WAIT, "LEFT", "LEFT") is not None
+        if not self._called:
+            self.misses = 0
 
     def _set_aside(self, data: bytes) -> None:
         """Make a dead letter of a message that can't be decoded, and so does not tell its own id.
@@ -90,12 +130,16 @@ class Consumer(_RedisConsumer):
             super().ack(message)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:
             raise as_connection_closed(error) from None
+        finally:
+            self._room.set()
 
     def nack(self, message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         try:
             super().nack(message)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:
             raise as_connection_closed(error) from None
+        finally:
+            self._room.set()
 
     def requeue(self, messages):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         try:
@@ -126,6 +170,9 @@ def as_connection_closed(error: redis.RedisError) -> Exception:
 class Broker(RedisBroker):
     """dramatiq's Redis broker with the consumer above."""
 
+    _maintained = threading.local()
+    """When this thread has last had its queue looked after. Each consumer has a thread of its own."""
+
     @property
     def consumer_class(self) -> type[Consumer]:
         return Consumer
@@ -138,6 +185,12 @@ class Broker(RedisBroker):
         """
         self.broker_id = str(uuid4())
 
+    def _should_do_maintenance(self, command: str) -> int:
+        if command != "fetch" or time.monotonic() < getattr(self._maintained, "again_at", 0.0):
+            return 0
+        self._maintained.again_at = time.monotonic() + MAINTENANCE_EVERY
+        return 1
+
     def queued(self, queue: str) -> int:
         """How many messages wait in a queue.
 
@@ -145,6 +198,27 @@ class Broker(RedisBroker):
             redis.RedisError: the server can't be used.
         """
         length = self.client.llen(f"{self.namespace}:{queue}")
+        assert isinstance(length, int)
+        return length
+
+    def enqueue_all(self, queue: str, messages: Iterable["dramatiq.Message[None]"]) -> int:
+        """Enqueue messages for one queue in one round trip; how many wait there then. Where it raises, some may be in.
+
+        Raises:
+            redis.RedisError: the server can't be used.
+        """
+        script, now = self.scripts["dispatch"], round(time.time() * 1000)
+        most: int = self._max_unpack_size()  # type: ignore[no-untyped-call]
+        common = [now, queue, self.broker_id, self.heartbeat_timeout, self.dead_message_ttl, 0, most]
+        with self.client.pipeline(transaction=False) as pipe:
+            for number, message in enumerate(messages):
+                ident = str(uuid4())
+                body = message.copy(options={"redis_message_id": ident}).encode()
+                # In full at first: a server that was restarted has forgotten it.
+                how = ("EVALSHA", script.sha) if number else ("EVAL", script.script)
+                pipe.execute_command(*how, 1, self.namespace, "enqueue", *common, ident, body)
+            pipe.llen(f"{self.namespace}:{queue}")
+            length = pipe.execute()[-1]
         assert isinstance(length, int)
         return length
 
@@ -192,9 +266,8 @@ def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ())
     broker = Broker(  # type: ignore[no-untyped-call]
         client=connect_sync(url, retries=0),
         namespace=namespace,
-        middleware=[AsyncIO(), CurrentMessage(), DeadLetters(), *middleware],
+        middleware=[FastAsyncIO(), CurrentMessage(), DeadLetters(), *middleware],
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
-        maintenance_chance=MAINTENANCE_CHANCE,
         dead_message_ttl=DEAD_LETTERS_KEPT_MS,
     )
     for queue in (SEAT_EVENTS, RECONCILE, ALERTS):

@@ -14,13 +14,14 @@ from dramatiq import Worker
 
 from worker.actors.alerts import declare_alerts
 from worker.actors.broker import make_broker
+from worker.actors.connections import store_of
 from worker.actors.discretion import hide_arguments
 from worker.actors.flusher import Flusher
 from worker.actors.observing import Observing
 from worker.actors.reconcile import declare_reconcile
 from worker.actors.seat_events import declare_seat_events
 from worker.actors.watchdog import Watchdog
-from worker.actors.wiring import courier_of, ports_of, store_of
+from worker.actors.wiring import courier_of, ports_of
 from worker.engine.reconcile import Reconciler
 from worker.metrics import Meters
 from worker.settings import Settings
@@ -30,8 +31,8 @@ from worker.telemetry import Spans, telemetry
 
 log = structlog.get_logger(__name__)
 
-IDLE_POLL_MS = 50
-"""An idle consumer asks for messages at least this often. dramatiq's own 1,000 would put a second on every wake-up."""
+IDLE_THREAD_MS = 250
+"""How often an idle thread looks whether it is to stop. A message wakes it at once; consumers wait by themselves."""
 
 STOP_WITHIN = 45.0
 """Seconds a stopping process gives the calls it has under way; what is not done then is resumed by others."""
@@ -61,7 +62,10 @@ def _run(settings: Settings, threads: int, spans: Spans) -> int:
     declare_seat_events(broker, store, micros(settings.settle_seconds), meters)
     declare_alerts(broker, courier)
     # One more for each channel: one that hangs takes no thread from tenants, and none from another channel.
-    worker = Worker(broker, worker_threads=threads + len(courier.channels), worker_timeout=IDLE_POLL_MS)
+    worker = Worker(broker, worker_threads=threads + len(courier.channels), worker_timeout=IDLE_THREAD_MS)
+    # No more than can be worked on: what waits in here could be taken by a process that has threads free. dramatiq's
+    # own twice as many is for consumers that sleep while they are full; these are told when there is room.
+    worker.queue_prefetch = worker.worker_threads
     watchdog = Watchdog(worker)
     flusher = Flusher(meters, remembered, lambda: store_of(settings))
     stop = threading.Event()

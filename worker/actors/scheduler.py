@@ -10,7 +10,7 @@ import structlog
 
 from worker.actors.alert_watch import wake_channels, watch_fleet
 from worker.actors.broker import RECONCILE, Broker, make_broker, wake_message
-from worker.actors.wiring import routes_of_settings, store_of
+from worker.actors.connections import routes_of_settings, store_of
 from worker.core.times import SECOND
 from worker.logs import redacted
 from worker.settings import Settings
@@ -92,26 +92,30 @@ async def _wake_due(
     ``forgotten`` is set when the store can be used again, which may have lost who is due.
     """
     guard, compare_at, away = StateGuard(store), 0.0, False
+    queued: int | None = None
     while not stop.is_set():
         try:
             if time.monotonic() >= compare_at:
                 await _compare(guard, broker, elsewhere=elsewhere)
                 compare_at = time.monotonic() + LOOK_EVERY
-            queued = await asyncio.to_thread(broker.queued, RECONCILE)
+            if queued is None:
+                queued = await asyncio.to_thread(broker.queued, RECONCILE)
             if queued >= MOST_QUEUED:
+                queued = None
                 await asyncio.sleep(0.05)
                 continue
             claimed = await store.claim_due(min(AT_ONCE, MOST_QUEUED - queued), LEASE)
             if claimed.wakes:
-                await asyncio.to_thread(_enqueue, broker, claimed.wakes)
+                queued = await asyncio.to_thread(_enqueue, broker, claimed.wakes)
                 continue
+            queued = None
             next_in = LONGEST_SLEEP if claimed.next_in is None else claimed.next_in / SECOND
             await store.wait_bell(min(next_in, LONGEST_SLEEP))
         except (StoreError, redis.RedisError) as error:
             # What was leased and not enqueued is due again when its lease ends.
             if not away:
                 log.warning("waking tenants has to wait", reason=str(error))
-            away, compare_at = True, 0.0
+            away, compare_at, queued = True, 0.0, None
             await asyncio.sleep(0.5)
         else:
             if away:
@@ -171,7 +175,8 @@ async def _compare(guard: StateGuard, broker: Broker, *, elsewhere: bool) -> Non
         await asyncio.to_thread(broker.client.delete, key)
 
 
-def _enqueue(broker: Broker, wakes: tuple[Wake, ...]) -> None:
+def _enqueue(broker: Broker, wakes: tuple[Wake, ...]) -> int:
+    queued = broker.enqueue_all(RECONCILE, (wake_message(wake.tenant, wake.token) for wake in wakes))
     for wake in wakes:
-        broker.enqueue(wake_message(wake.tenant, wake.token))
         log.debug("a tenant is woken", tenant=wake.tenant, wake=wake.token)
+    return queued

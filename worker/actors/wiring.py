@@ -5,34 +5,22 @@ import time
 import uuid
 
 from worker.actors.alerts import Courier
+from worker.actors.connections import routes_of_settings
 from worker.actors.observing import Observing
 from worker.alerts.channels import open_channels
 from worker.alerts.digest import Writer
 from worker.alerts.places import Places
-from worker.alerts.routing import Route, routes_of
 from worker.alerts.texts import read_texts
-from worker.core.alerts import Severity
 from worker.crovver.client import CrovverClient
 from worker.crovver.credentials import SecretKey, ServiceKey
+from worker.crovver.walk import at_the_same_time
 from worker.engine.ports import CheckoutOptions, Pace, Ports
 from worker.engine.rate import FleetRate
 from worker.metrics import Meters
 from worker.payments.sessions import StripeSessions
-from worker.settings import AlertUrl, Settings, shipped_config
+from worker.settings import Settings, shipped_config
 from worker.settings.derive import micros, policy_of, powers_of
 from worker.store.redis_store import RedisStore
-
-
-def store_of(settings: Settings) -> RedisStore:
-    """The store that the settings name; it belongs to the event loop it is first used in.
-
-    Raises:
-        ConfigError: none is set.
-    """
-    return RedisStore.from_url(
-        settings.require_state(), settings.namespace, journal_length=settings.journal_length,
-        min_replicas=settings.min_replicas,
-    )  # fmt: skip
 
 
 def ports_of(settings: Settings, store: RedisStore, observing: Observing, *, concurrency: int) -> Ports:
@@ -64,18 +52,10 @@ def ports_of(settings: Settings, store: RedisStore, observing: Observing, *, con
         new_id=new_id,
         sessions=sessions,
         checkout=CheckoutOptions(settings.plan_id, settings.success_url, settings.cancel_url),
-        pace=Pace(walk_every=micros(settings.full_look_every)),
+        pace=Pace(walk_every=micros(settings.full_look_every), trust_look=micros(settings.trust_look_for)),
         observer=observing,
+        together=at_the_same_time,
     )
-
-
-def routes_of_settings(settings: Settings) -> tuple[Route, ...]:
-    """The alert channels that are set."""
-
-    def entries(urls: tuple[AlertUrl, ...]) -> list[tuple[str, Severity]]:
-        return [(entry.url.get_secret_value(), Severity(entry.least.value)) for entry in urls]
-
-    return routes_of(entries(settings.alert_urls), entries(settings.alert_link_urls))
 
 
 def writer_of(settings: Settings) -> Writer:

@@ -45,6 +45,7 @@ from worker.core.upgrade import (
     move,
 )
 
+_SIGNS = {Membership.ADDED: "+", Membership.REMOVED: "-"}
 PAYMENTS_REMEMBERED = 50
 EARLY_REMEMBERED = 20
 NOTED_USERS = 200
@@ -85,11 +86,11 @@ def fold(tenant: Tenant, roster: Roster, facts: Iterable[Fact], now: int, *, fir
     for fact in facts:
         match fact:
             case UserFact():
-                behind = roster.is_behind_horizon(fact.user, (fact.at, fact.id))
                 applied = rosters.apply_user(roster, fact)
-                sign = "+" if fact.membership is Membership.ADDED else "-"
+                sign = _SIGNS[fact.membership]
                 user_events.append([sign, fact.user, fact.at, fact.id, applied])
-                too_old += [[sign, fact.user, fact.at, fact.id]] if behind else []
+                if not applied and roster.is_behind_horizon(fact.user, (fact.at, fact.id)):
+                    too_old.append([sign, fact.user, fact.at, fact.id])
             case RosterFact():
                 _snapshot(folded, fact, first_look=first_look)
             case PaymentFact():
@@ -303,6 +304,9 @@ def _session(folded: Folded, fact: SessionFact, now: int) -> None:
 def _allocate(folded: Folded, fact: AllocateFact, now: int) -> None:
     for user in fact.seated:
         rosters.apply_seated(folded.roster, user)
+    # The roster has now what Crovver said of its own accord, no longer what the page said that was seen last.
+    look = folded.tenant.look
+    folded.tenant = replace(folded.tenant, look=None if look is None else replace(look, page=""))
     # Crovver may say "seated" and still not list the user, under another spelling of its id, say.
     folded.tenant = replace(folded.tenant, repair_after=0 if fact.complete else now + MINUTE)
     folded.note(

@@ -55,7 +55,8 @@ class Trouble:
 class Look:
     """The last successful look at Crovver.
 
-    ``walked_at`` is the last walk of all pages that settled (None: never). ``unexplained`` is by how much the summary's
+    ``walked_at`` is the last walk of all pages that settled (None: never). ``page`` is a fingerprint of the first page,
+    whose rows the roster has ('': none was taken). ``unexplained`` is by how much the summary's
     active and total numbers differed from the rows even then; a later summary agrees when it differs by no more.
     """
 
@@ -63,6 +64,7 @@ class Look:
     summary: Summary
     walked_at: int | None = None
     unexplained: tuple[int, int] = (0, 0)
+    page: str = ""
 
     def agrees(self, counts: Counts) -> bool:
         """Whether the summary is explained by the rows that are known."""

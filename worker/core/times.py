@@ -13,6 +13,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -35,7 +36,7 @@ def from_datetime(moment: datetime) -> int:
     """
     if moment.tzinfo is None:
         raise ValueError("a date-time needs a zone")
-    micros = (moment - _EPOCH) // timedelta(microseconds=1)
+    micros = (moment - _EPOCH) // _MICROSECOND
     if micros < 0:
         raise ValueError("a date-time before 1970")
     return micros

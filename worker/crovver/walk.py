@@ -1,8 +1,9 @@
 """Read all of a tenant's allocations, and know whether they held still meanwhile."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from worker.core.allocation import Allocation, Summary
 from worker.crovver.results import AllocationsPage
@@ -10,13 +11,43 @@ from worker.crovver.results import AllocationsPage
 PAGE_SIZE: Final = 100
 MAX_PAGES: Final = 2_000
 
+AT_ONCE: Final = 4
+"""Pages of one tenant that are asked for at the same time."""
+
 
 class ReadPage(Protocol):
     """``CrovverClient.allocations_page``, or whatever stands in for it."""
 
-    async def __call__(
+    def __call__(
         self, tenant: str, *, page: int, limit: int, status: Literal["active", "removed", "all"]
-    ) -> AllocationsPage: ...
+    ) -> Coroutine[Any, Any, AllocationsPage]: ...
+
+
+Together = Callable[[Sequence[Coroutine[Any, Any, AllocationsPage]]], Awaitable[list[AllocationsPage]]]
+"""Runs calls, at the same time or not, and returns what they return in their order, or raises what one of them does."""
+
+
+async def one_after_another(calls: Sequence[Coroutine[Any, Any, AllocationsPage]]) -> list[AllocationsPage]:
+    """The results of calls that are made one after another; those behind one that fails are not made."""
+    results = []
+    remaining = iter(calls)
+    try:
+        for call in remaining:
+            results.append(await call)
+    finally:
+        for call in remaining:
+            call.close()
+    return results
+
+
+async def at_the_same_time(calls: Sequence[Coroutine[Any, Any, AllocationsPage]]) -> list[AllocationsPage]:
+    """The results of calls that are made at the same time. Where one fails the others are called off."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +74,16 @@ class _Pass:
     reads: int
 
 
-async def walk(client_page: ReadPage, tenant: str, *, first: AllocationsPage | None = None, attempts: int = 3) -> Walk:
-    """Read the pages one after another, again where they moved underneath, ``attempts`` times at most.
+async def walk(
+    client_page: ReadPage,
+    tenant: str,
+    *,
+    first: AllocationsPage | None = None,
+    attempts: int = 3,
+    together: Together = one_after_another,
+) -> Walk:
+    """Read all pages, a few at a time where ``together`` runs calls at the same time, and again where they moved
+    underneath, ``attempts`` times at most.
 
     ``first`` is page 1 of 100 rows of status ``all`` where the caller has just read it. Settled means: no summary
     moved between the pages, and as many users as the total says. Where Crovver lists a user's past allocations beside
@@ -57,7 +96,7 @@ async def walk(client_page: ReadPage, tenant: str, *, first: AllocationsPage | N
     seen: dict[str, Allocation] = {}
     reads = 0
     before: _Pass | None = None
-    this = await _pass(client_page, tenant, first)
+    this = await _pass(client_page, tenant, first, together)
     for left in reversed(range(max(attempts, 1))):
         reads += this.reads
         users = _newest({}, this.rows)
@@ -67,22 +106,27 @@ async def walk(client_page: ReadPage, tenant: str, *, first: AllocationsPage | N
         # A pass cut short at MAX_PAGES would only cost the same again.
         if left == 0 or not this.whole:
             break
-        before, this = this, await _pass(client_page, tenant, None)
+        before, this = this, await _pass(client_page, tenant, None, together)
     return Walk(tuple(seen.values()), this.summary, False, reads)
 
 
-async def _pass(client_page: ReadPage, tenant: str, first: AllocationsPage | None) -> _Pass:
+async def _pass(client_page: ReadPage, tenant: str, first: AllocationsPage | None, together: Together) -> _Pass:
     rows: list[Allocation] = []
     reads = 0
     still = True
-    number = 1
     last: AllocationsPage | None = None
+    upcoming: list[AllocationsPage] = []
+    if first is not None and _is_first(first):
+        upcoming.append(first)
+    number = 0
     while True:
-        if number == 1 and first is not None and _is_first(first):
-            page = first
-        else:
-            page = await client_page(tenant, page=number, limit=PAGE_SIZE, status="all")
-            reads += 1
+        number += 1
+        if not upcoming:
+            till = 1 if last is None else min(number + AT_ONCE - 1, last.total_pages, MAX_PAGES)
+            numbers = range(number, max(till, number) + 1)
+            upcoming = await together([client_page(tenant, page=one, limit=PAGE_SIZE, status="all") for one in numbers])
+            reads += len(upcoming)
+        page = upcoming.pop(0)
         still = still and (last is None or page.summary == last.summary)
         repeated = last is not None and bool(page.rows) and page.rows == last.rows
         if not repeated:
@@ -93,7 +137,6 @@ async def _pass(client_page: ReadPage, tenant: str, first: AllocationsPage | Non
         if number == MAX_PAGES:
             return _Pass(rows, page.summary, still, False, number, reads)
         last = page
-        number += 1
 
 
 def _is_first(page: AllocationsPage) -> bool:

@@ -4,7 +4,8 @@ A first look, and one now and then, reads all pages. Between them one page is en
 what is known; where it does not, the last page may explain it, and only then all pages are read again.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from worker.core import roster as rosters
@@ -34,8 +35,7 @@ class Observed:
 
 async def know(ports: Ports, loaded: Loaded, roster: Roster, users: Iterable[str]) -> None:
     """Have the stored entries of these users at hand in the working copy."""
-    if not loaded.whole:
-        wanted = [user for user in users if user not in roster.entries]
+    if not loaded.whole and (wanted := [user for user in users if user not in roster.entries]):
         roster.entries.update(await ports.store.entries(loaded.tenant.id, wanted))
 
 
@@ -69,9 +69,17 @@ async def _read(ports: Ports, loaded: Loaded, roster: Roster) -> tuple[Look | No
     first = await ports.crovver.allocations_page(tenant.id, page=1, limit=PAGE_SIZE, status="all")
     walked_at = known.walked_at if known else None
     reads = 1
-    if first.total_pages > 1 and walked_at is not None and loaded.now < walked_at + ports.pace.walk_every:
+    page = _fingerprint(first.rows, roster, loaded.now)
+    recently = walked_at is not None and loaded.now < walked_at + ports.pace.walk_every
+    if known is not None and page and (page, first.summary) == (known.page, known.summary):
+        # The very page that was seen before, and the roster has its rows: nothing has moved.
+        if first.total_pages == 1:
+            known = replace(known, walked_at=loaded.now)
+        if (recently or first.total_pages == 1) and known.agrees(roster.counts()):
+            return replace(known, at=loaded.now), reads
+    if first.total_pages > 1 and recently:
         assert known is not None
-        look = replace(known, at=loaded.now, summary=first.summary)
+        look = replace(known, at=loaded.now, summary=first.summary, page=page)
         await _apply(ports, loaded, roster, first.rows)
         if look.agrees(roster.counts()):
             return look, reads
@@ -82,18 +90,31 @@ async def _read(ports: Ports, loaded: Loaded, roster: Roster) -> tuple[Look | No
         if look.agrees(roster.counts()):
             return look, reads
         first = await ports.crovver.allocations_page(tenant.id, page=1, limit=PAGE_SIZE, status="all")
+        page = _fingerprint(first.rows, roster, loaded.now)
         reads += 1
-    walked = await walk(ports.crovver.allocations_page, tenant.id, first=first)
+    walked = await walk(ports.crovver.allocations_page, tenant.id, first=first, together=ports.together)
     reads += walked.reads
     await _apply(ports, loaded, roster, walked.rows)
     if not walked.settled:
         look = Look(loaded.now, walked.summary, walked_at, known.unexplained if known else (0, 0))
         return (look if look.agrees(roster.counts()) else None), reads
-    await know_all(ports, loaded, roster)
-    rosters.apply_absence(roster, frozenset(row.user for row in walked.rows))
+    users = frozenset(row.user for row in walked.rows)
+    if roster.counts().listed > len(users):
+        # Only then may somebody be known to have an allocation who is not listed any more.
+        await know_all(ports, loaded, roster)
+        rosters.apply_absence(roster, users)
     counts = roster.counts()
     unexplained = (walked.summary.active_count - counts.active, walked.summary.total - counts.listed)
-    return Look(loaded.now, walked.summary, loaded.now, unexplained), reads
+    return Look(loaded.now, walked.summary, loaded.now, unexplained, page), reads
+
+
+def _fingerprint(rows: Sequence[Allocation], roster: Roster, now: int) -> str:
+    """What tells a page, and what its rows mean for this roster, from any other; '' where that changes with time."""
+    if any(row.at > now for row in rows):
+        return ""
+    words = [f"{row.user!r} {row.active:d} {row.at} {row.email!r} {row.name!r}" for row in rows]
+    text = "\n".join([f"{roster.floor} {roster.horizon}", *words])
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
 async def _apply(ports: Ports, loaded: Loaded, roster: Roster, rows: tuple[Allocation, ...]) -> None:

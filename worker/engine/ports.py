@@ -1,8 +1,8 @@
 """What the engine needs from outside, handed in so that a simulator can hand in its own."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from worker.core.checkout import Checkout
 from worker.core.credits import CreditPool
@@ -11,6 +11,7 @@ from worker.core.policy import Policy, Powers
 from worker.core.times import HOUR, SECOND
 from worker.core.upgrade import State
 from worker.crovver.results import AllocationsPage, BulkAllocation
+from worker.crovver.walk import Together, one_after_another
 from worker.payments.sessions import ExpireOutcome, SessionState
 from worker.store.interface import Store
 
@@ -18,9 +19,9 @@ from worker.store.interface import Store
 class Crovver(Protocol):
     """The calls of ``CrovverClient`` that reconciling needs; errors are those of ``worker.crovver.errors``."""
 
-    async def allocations_page(
+    def allocations_page(
         self, tenant: str, *, page: int, limit: int, status: Literal["active", "removed", "all"]
-    ) -> AllocationsPage: ...
+    ) -> Coroutine[Any, Any, AllocationsPage]: ...
 
     async def proration_checkout(
         self,
@@ -98,10 +99,14 @@ class CheckoutOptions:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How patient the engine is. Durations with a unit in their name are seconds, the others microseconds."""
+    """How patient the engine is. Durations with a unit in their name are seconds, the others microseconds.
+
+    ``trust_look`` is for how long a look at Crovver serves decisions that leave room.
+    """
 
     lease: int = 20 * SECOND
     walk_every: int = 6 * HOUR
+    trust_look: int = 30 * SECOND
     claim_use_seconds: float = 45.0
     save_seconds: float = 30.0
 
@@ -110,7 +115,8 @@ class Pace:
 class Ports:
     """Everything a reconcile reads from or acts upon.
 
-    ``monotonic`` is in seconds; ``new_id`` makes an identifier nobody has used, with the given prefix.
+    ``together`` reads several pages of one tenant, at the same time where it can. ``monotonic`` is in seconds;
+    ``new_id`` makes an identifier nobody has used, with the given prefix.
     """
 
     store: Store
@@ -125,3 +131,4 @@ class Ports:
     pace: Pace = field(default_factory=Pace)
     observer: Observer = field(default_factory=NoObserver)
     guard: Guard = field(default_factory=NoGuard)
+    together: Together = one_after_another

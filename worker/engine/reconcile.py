@@ -21,6 +21,7 @@ from worker.core.facts import (
     CheckoutFact,
     Fact,
     HintFact,
+    Membership,
     OperatorFact,
     PaymentFact,
     RosterFact,
@@ -30,7 +31,7 @@ from worker.core.facts import (
 from worker.core.fold import fold
 from worker.core.journal import Json, Note, NoteKind
 from worker.core.retention import hear, tidy
-from worker.core.roster import Roster, RosterMoved, Standing
+from worker.core.roster import Counts, Roster, RosterMoved, Standing
 from worker.core.tenant import Rule, Tenant, TroubleKind, paid_for_nothing, status, utilization
 from worker.core.times import MINUTE, SECOND
 from worker.core.upgrade import State
@@ -39,7 +40,7 @@ from worker.engine.credits import credits_are_due, read_credits
 from worker.engine.look import Observed, know, know_all, observe
 from worker.engine.ports import Ports
 from worker.store.errors import StoreError, StoreUnavailable, TooFewReplicas
-from worker.store.interface import Commit, Loaded, Wake
+from worker.store.interface import Commit, Ending, Loaded, Wake
 from worker.store.matching import is_of_no_other
 
 log = structlog.get_logger(__name__)
@@ -94,8 +95,6 @@ class Reconciler:
         Raises:
             StoreError: the store could not be used; the tenant stays due, and facts and claims are safe.
         """
-        if wake.token and not await self.ports.store.renew(wake, self.ports.pace.lease):
-            return Done(None, 0)
         look = True
         now = 0
         moved: int | None = None
@@ -103,7 +102,10 @@ class Reconciler:
         extra: list[Fact] = []
         for number in range(1, MOST_PASSES + 1):
             started = self.ports.monotonic()
-            loaded = await self.ports.store.load(wake.tenant)
+            found = await self._load(wake, first=number == 1)
+            if found is None:
+                return Done(None, 0)
+            loaded = found
             if loaded.erased:
                 # To look at it now would be to begin it anew.
                 await self._end_erasing(wake, loaded)
@@ -113,18 +115,23 @@ class Reconciler:
             # While more facts wait than one pass takes, neither a look nor a purchase would rest on all of them.
             all_in = loaded.pending <= loaded.read
             try:
-                prepared = await self._prepare(loaded, started, extra, look=look and all_in)
+                prepared = await self._prepare(loaded, started, extra, look=look and all_in, trusting=number == 1)
                 now = prepared.now
-                verdict = await self._decide_and_save(loaded, prepared, patient=number <= PASSES_THAT_WAIT_FOR_QUIET)
+                saved = await self._decide_and_save(
+                    wake, loaded, prepared, all_in=all_in, patient=number <= PASSES_THAT_WAIT_FOR_QUIET
+                )
             except RosterMoved:
                 if moved == loaded.version:
                     raise  # nobody has saved: the counts themselves are wrong
                 moved, look = loaded.version, True
                 continue
-            if verdict is None:
+            if saved is None:
                 look = True
                 await self.ports.sleep(0.005 * number)
                 continue
+            verdict, ended = saved
+            if ended:
+                return Done(verdict, number)
             last, extra = (verdict, prepared), []
             if verdict.effect is not None:
                 await self._act(verdict, now, prepared.decided_at)
@@ -134,7 +141,7 @@ class Reconciler:
                 await self._trim(verdict.tenant, now)
             if verdict.effect is not None:
                 continue
-            if all_in and (prepared.looked or verdict.look_at > now):
+            if _is_settled(verdict, prepared, all_in=all_in):
                 if credits_are_due(verdict.tenant, self.ports.policy, now):
                     # Not put in the inbox: they can be read again, and nobody need be woken for them.
                     extra, look = [await read_credits(self.ports, verdict.tenant, now)], False
@@ -164,20 +171,32 @@ class Reconciler:
         if not ours or left.pending or left.known:
             await store.mark_due([wake.tenant])
 
-    async def _prepare(self, loaded: Loaded, started: float, extra: Sequence[Fact], *, look: bool) -> "Prepared":
+    async def _load(self, wake: Wake, *, first: bool) -> Loaded | None:
+        """The tenant; None where the wake-up is not ours, which only the first time is asked."""
+        store = self.ports.store
+        return await (store.resume(wake, self.ports.pace.lease) if first else store.load(wake.tenant))
+
+    async def _prepare(
+        self, loaded: Loaded, started: float, extra: Sequence[Fact], *, look: bool, trusting: bool
+    ) -> "Prepared":
         """Everything a decision rests on: the looked-at record, and a roster that has every entry it needs.
 
-        ``extra`` are facts that are in no inbox.
+        ``extra`` are facts that are in no inbox. ``trusting`` lets the last look serve where it is young and leaves
+        room.
         """
         ports, tenant = self.ports, loaded.tenant
         roster = Roster(loaded.counts, dict(loaded.entries), tenant.floor, tenant.kept.horizon)
         facts = [*loaded.facts, *await self._parked(tenant), *extra]
-        users = [fact.user for fact in facts if isinstance(fact, UserFact)]
-        users += [user for fact in facts if isinstance(fact, AllocateFact) for user in fact.seated]
-        await know(ports, loaded, roster, users)
+        # Of users that a fact of theirs is about, the entries came with it.
+        await know(
+            ports, loaded, roster, [user for fact in facts if isinstance(fact, AllocateFact) for user in fact.seated]
+        )
         if tenant.waiting_roster is not None or any(isinstance(fact, RosterFact) for fact in facts):
             await know_all(ports, loaded, roster)
-        if look and not _waits(loaded, facts):
+        trusted = look and trusting and self._serves(loaded, roster, facts)
+        if trusted:
+            observed, looked = Observed(tenant, fresh=False), True
+        elif look and not _waits(loaded, facts):
             observed = await observe(ports, loaded, roster)
             looked = True
         else:
@@ -199,7 +218,32 @@ class Reconciler:
                 "facts that this release can't read were set aside", tenant=tenant.id, count=len(loaded.unreadable)
             )
             notes.append(Note(NoteKind.UNREADABLE, {"count": len(loaded.unreadable)}))
-        return Prepared(record, roster, notes, now, decided_at, observed.fresh, looked, ports.new_id("pas"))
+        look_by = loaded.tenant.look.at + ports.pace.trust_look if trusted and loaded.tenant.look else None
+        return Prepared(
+            record,
+            roster,
+            notes,
+            now,
+            decided_at,
+            observed.fresh,
+            looked,
+            ports.new_id("pas"),
+            roster.counts(),
+            look_by,
+        )
+
+    def _serves(self, loaded: Loaded, roster: Roster, facts: Sequence[Fact]) -> bool:
+        """Whether the last look will do: it is young, and what users did since leaves room. Nothing but that is decided
+        on it; once it is old another follows, whether anything happens or not."""
+        tenant, policy = loaded.tenant, self.ports.policy
+        if tenant.look is None or not 0 <= loaded.now - tenant.look.at < self.ports.pace.trust_look:
+            return False
+        if tenant.trouble or tenant.open_upgrade or tenant.waiting_roster or tenant.refused_roster or policy.repair:
+            return False
+        if not facts or not all(isinstance(fact, UserFact) for fact in facts):
+            return False
+        joining = sum(isinstance(fact, UserFact) and fact.membership is Membership.ADDED for fact in facts)
+        return not policy.lacks_room(roster.stored.needed + joining, tenant.look.summary.capacity_units)
 
     async def _parked(self, tenant: Tenant) -> Sequence[Fact]:
         """Payment events that came before the tenant or its checkout was known, as long as one may be missing."""
@@ -209,12 +253,15 @@ class Reconciler:
         store = self.ports.store
         return [fact for fact in await store.parked_for([tenant.id]) if await is_of_no_other(store, fact, tenant.id)]
 
-    async def _decide_and_save(self, loaded: Loaded, prepared: "Prepared", *, patient: bool) -> Verdict | None:
-        """The verdict, saved; None where it could not be saved because someone else has, or newer facts have come."""
+    async def _decide_and_save(
+        self, wake: Wake, loaded: Loaded, prepared: "Prepared", *, all_in: bool, patient: bool
+    ) -> tuple[Verdict, bool] | None:
+        """The verdict, saved, and whether the wake-up has ended by that; None where it could not be saved because
+        someone else has, or newer facts have come."""
         ports, roster = self.ports, prepared.roster
         case = Case(
             tenant=prepared.tenant,
-            counts=roster.counts(),
+            counts=prepared.counts,
             now=prepared.now,
             policy=ports.policy,
             powers=ports.powers,
@@ -230,7 +277,9 @@ class Reconciler:
             verdict = decide(replace(case, lost_at=await ports.guard.lost_at()))
         buys = isinstance(verdict.effect, StartCheckout)
         reconciled_at = prepared.now if prepared.fresh else verdict.tenant.reconciled_at
-        verdict = replace(verdict, tenant=replace(verdict.tenant, reconciled_at=reconciled_at or prepared.now))
+        look_at = verdict.look_at if prepared.look_by is None else min(verdict.look_at, prepared.look_by)
+        record = replace(verdict.tenant, reconciled_at=reconciled_at or prepared.now)
+        verdict = replace(verdict, tenant=record, look_at=look_at)
         notes = [*prepared.notes, *verdict.notes]
         if isinstance(verdict.effect, StartCheckout):
             call: dict[str, Json] = {"upgrade": verdict.effect.upgrade, "new_capacity": verdict.effect.new_capacity}
@@ -249,19 +298,27 @@ class Reconciler:
             after=loaded.saved_by,
             digest=loaded.digest,
         )
-        if not await self._save(commit, verdict.effect):
+        learned = _sessions(verdict.tenant) - _sessions(loaded.tenant)
+        # Where nothing is left to do after the save, the wake-up ends with it: one round trip less.
+        ends = (
+            _is_settled(verdict, prepared, all_in=all_in)
+            and not (learned or verdict.tenant.outbox or verdict.tenant.kept.at != loaded.tenant.kept.at)
+            and not credits_are_due(verdict.tenant, ports.policy, prepared.now)
+        )
+        ending = self._ending(wake, verdict.tenant, verdict.look_at, prepared.counts) if ends else None
+        if not await self._save(commit, ending, verdict.effect):
             return None
         saved_at = prepared.now + round((ports.monotonic() - prepared.decided_at) * SECOND)
         ports.observer.decided([saved_at - at for at in _taken_in(loaded) if at], loaded.traces)
         # A session that a webhook, not an answer, told of: what Stripe says next may name nothing else.
-        if learned := _sessions(verdict.tenant) - _sessions(loaded.tenant):
+        if learned:
             try:
                 await self._deliver(verdict.tenant, (), learned)
             except StoreError as error:  # a claim may have been saved, and is to be used
                 log.warning("a session could not be linked", tenant=verdict.tenant.id, reason=str(error))
         with structlog.contextvars.bound_contextvars(facts=[fact.id for fact in loaded.facts[:FACTS_NAMED]]):
             self._tell(loaded.tenant, verdict)
-        return verdict
+        return verdict, ends
 
     async def _missing(self, loaded: Loaded, prepared: "Prepared") -> tuple[RosterUser, ...]:
         """Users that a repair would record in Crovver, longest waiting first where all of them are at hand."""
@@ -275,7 +332,7 @@ class Reconciler:
         waiting = sorted((entry.key, user, entry) for user, entry in entries if entry.standing is Standing.MISSING)
         return tuple(RosterUser(user, entry.email, entry.name) for _, user, entry in waiting[:ALLOCATE_AT_ONCE])
 
-    async def _save(self, commit: Commit, effect: Effect | None) -> bool:
+    async def _save(self, commit: Commit, ending: Ending | None, effect: Effect | None) -> bool:
         """Save, through a short absence of the store. A claim that may have been saved, and is not used, is given back.
 
         It may have been saved although somebody else has saved since, who found it and left it alone.
@@ -284,7 +341,7 @@ class Reconciler:
 
         async def attempt() -> bool:
             try:
-                return await self.ports.store.commit(commit)
+                return await self.ports.store.commit(commit, ending)
             except StoreUnavailable as error:
                 troubles.append(str(error))
                 raise
@@ -389,11 +446,16 @@ class Reconciler:
         return replace(tenant, outbox=())
 
     async def _finish(self, wake: Wake, verdict: Verdict, prepared: "Prepared") -> None:
-        tenant, counts = await self._post(verdict.tenant), prepared.roster.counts()
+        tenant = await self._post(verdict.tenant)
         look_at = min(verdict.look_at, prepared.now + MINUTE) if tenant.outbox else verdict.look_at
+        ending = self._ending(wake, tenant, look_at, prepared.counts)
+        await self.ports.store.finish(
+            wake, ending.look_at, ending.status, ending.upgrades, ending.fullness, saved_by=prepared.pass_id
+        )
+
+    def _ending(self, wake: Wake, tenant: Tenant, look_at: int, counts: Counts) -> Ending:
         word = status(tenant, counts, self.ports.policy)
-        full = utilization(tenant, counts)
-        await self.ports.store.finish(wake, look_at, word, tenant.upgrades, full, saved_by=prepared.pass_id)
+        return Ending(wake, look_at, word, tenant.upgrades, utilization(tenant, counts))
 
     def _tell(self, before: Tenant, verdict: Verdict) -> None:
         """Log what changed: the decision, and every upgrade that moved."""
@@ -419,7 +481,7 @@ class Reconciler:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A tenant ready to be decided on at ``now``. ``looked`` says that looking (again) would tell nothing new;
-    ``pass_id`` names the pass that decides."""
+    ``pass_id`` names the pass that decides. ``look_by`` is when the look that served is too old (None: any age)."""
 
     tenant: Tenant
     roster: Roster
@@ -429,6 +491,13 @@ class Prepared:
     fresh: bool
     looked: bool
     pass_id: str
+    counts: Counts
+    look_by: int | None
+
+
+def _is_settled(verdict: Verdict, prepared: Prepared, *, all_in: bool) -> bool:
+    """Whether another pass at once would find nothing to do."""
+    return verdict.effect is None and all_in and (prepared.looked or verdict.look_at > prepared.now)
 
 
 def _read_at(tenant: Tenant) -> int | None:

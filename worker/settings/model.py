@@ -100,6 +100,7 @@ class Settings(BaseModel):
     drift_after: Annotated[timedelta, duration(_SECOND, 30 * _DAY)] = timedelta(hours=1)
     sweep_every: Annotated[timedelta, duration(_SECOND, 7 * _DAY)] = timedelta(minutes=15)
     full_look_every: Annotated[timedelta, duration(_SECOND, 30 * _DAY)] = timedelta(hours=6)
+    trust_look_for: Annotated[timedelta, duration(timedelta(0), _HOUR)] = timedelta(seconds=30)
     ambiguous_hold: Annotated[timedelta, duration(_SECOND, 7 * _DAY)] = timedelta(minutes=30)
     journal_for: Annotated[timedelta, duration(_HOUR, 3650 * _DAY)] = timedelta(days=90)
     tombstones_for: Annotated[timedelta | None, duration(31 * _DAY, 3650 * _DAY)] = None
@@ -167,9 +168,6 @@ class Settings(BaseModel):
         if self.crovver_org_id and not self.crovver_service_key:
             problem = "is set without SEATS_CROVVER_SERVICE_KEY"
             raise Problem(problem, "set the service key, or remove the organization's id", field="crovver_org_id")
-        if self.min_replicas and self.state_url and self.state_url.get_secret_value().startswith("redis+cluster://"):
-            problem = "can't be kept by a cluster (SEATS_STATE_URL), which can't be asked which replicas have a write"
-            raise Problem(problem, "remove it, or keep the state on a server with Sentinels", field="min_replicas")
         return self
 
     @property

@@ -81,6 +81,11 @@ def connect(url: str) -> AsyncClient:
             username=address.username,
             password=address.password,
             ssl=address.tls,
+            # Slots that have moved are noted one by one. To read the whole map anew after every fifth, as is redis-py's
+            # default, closes the connections of all other tasks.
+            reinitialize_steps=0,
+            # A slot that nobody serves keeps no other from being used.
+            require_full_coverage=False,
             **{**_options(), "retry": AsyncRetry(ConstantBackoff(0.1), 3)},
         )
     if parts.scheme == "redis+sentinel":

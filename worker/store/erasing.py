@@ -32,8 +32,9 @@ class Erasing(RedisRoom):
     """The part of the Redis store that makes it forget."""
 
     async def hold(self, tenant: str, lease: int) -> Wake | None:
-        names = [self.keys.index(name) for name in ("due", "leases", "tokens", "serial")]
-        token = text(await self.scripts.run(Call("hold", names, [tenant, lease])))
+        keys, shard = self.keys, self.keys.shard(tenant)
+        names = [keys.index(name, shard) for name in ("due", "leases", "tokens", "serial")]
+        token = text(await self.scripts.run(Call("hold", names, [tenant, lease, keys.token_end(shard)])))
         return Wake(tenant, token) if token else None
 
     async def erase(self, tenant: str, version: int, pending: int) -> bool:
@@ -66,7 +67,8 @@ class Erasing(RedisRoom):
 
     async def _remove(self, wake: Wake, sets: Sequence[str], hashes: Sequence[str], members: Sequence[str]) -> bool:
         """Take members off lists; False where the lease is not the caller's any more, and nothing was removed."""
-        names = [self.keys.index(name) for name in ("tokens", *sets, *hashes)]
+        shard = self.keys.shard(wake.tenant)
+        names = [self.keys.index(name, shard) for name in ("tokens", *sets, *hashes)]
         return bool(await self.scripts.run(Call("remove", names, [wake.tenant, wake.token, len(sets), *members])))
 
     async def _upgrades_of(self, tenant: str) -> list[str]:
@@ -74,7 +76,7 @@ class Erasing(RedisRoom):
         found: list[str] = []
         cursor: Arg = 0
         while True:
-            key = self.keys.index("owners")
+            key = self.keys.index_of(tenant, "owners")
             cursor, items = await self.scripts.run(command("HSCAN", key, cursor, "COUNT", _CHUNK))
             pairs = items.items() if isinstance(items, dict) else zip(items[::2], items[1::2], strict=True)
             found += [text(upgrade) for upgrade, owner in pairs if text(owner) == tenant]

@@ -55,7 +55,8 @@ class Claimed:
 class Loaded:
     """A tenant as it was at ``now``.
 
-    ``entries`` is the whole roster where ``whole`` is true, else empty. ``facts`` are the oldest of ``pending`` facts;
+    ``entries`` is the whole roster where ``whole`` is true, else what it holds of the users that user facts among
+    ``facts`` are about. ``facts`` are the oldest of ``pending`` facts;
     ``accepted`` says when each of them came (0: not known), ``traces`` which requests brought them (where that is
     traced); ``unreadable`` are those of the ``read`` ones that could not be decoded, as they were written.
     ``saved_by`` names the pass that saved this version ('': none has), ``digest`` stands for the ``read`` facts.
@@ -109,6 +110,20 @@ class Commit:
     durable: bool = False
     after: str | None = None
     digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a wake-up ends: the tenant is due again at ``look_at``, and listed with its status and upgrades.
+
+    ``fullness`` is how many percent of its seats are taken; None where that is not known.
+    """
+
+    wake: Wake
+    look_at: int
+    status: Status
+    upgrades: Sequence[Upgrade] = ()
+    fullness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +295,10 @@ class Store(AlertLog, Protocol):
         tenant is due at once.
         """
 
+    async def resume(self, wake: Wake, lease: int) -> Loaded | None:
+        """Prolong a lease and read its tenant, in one round trip; None where the lease is not the caller's any more. A
+        wake-up without a token has no lease, and needs none."""
+
     async def load(self, tenant: str) -> Loaded:
         """Read a tenant; one never heard of is an empty record of version 0."""
 
@@ -292,9 +311,12 @@ class Store(AlertLog, Protocol):
     async def standing(self, tenant: str, standing: Standing, limit: int) -> list[str]:
         """Up to ``limit`` users of a class (missing, orphaned or gone), in no particular order."""
 
-    async def commit(self, commit: Commit) -> bool:
+    async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
         """Save a pass. False where someone else saved first, the facts to fold are not those that were read, or newer
-        facts came and ``unless_newer`` was asked."""
+        facts came and ``unless_newer`` was asked.
+
+        With an ``ending`` the wake-up ends by it, in the same round trip on one server, where the pass was saved.
+        """
 
     async def journal(self, tenant: str, *, before: str | None, limit: int) -> tuple[list[dict[str, Json]], str | None]:
         """Journal notes, newest first, and the cursor to go on with."""

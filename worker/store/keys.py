@@ -1,15 +1,25 @@
-"""Key names. All keys of one tenant share a hash tag, and so do all keys of each index, so that every script stays
-within one slot of a Redis Cluster."""
+"""Key names. All keys of one tenant share a hash tag, and so do all keys of each shard of the index, so that every
+script stays within one slot of a Redis Cluster."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
+from zlib import crc32
+
+CLUSTER_SHARDS = 16
+"""Shards of the index on a cluster. What is kept there rests on it: another number would look for it elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one deployment; ``namespace`` is the prefix all of them carry."""
+    """The keys of one deployment; ``namespace`` is the prefix all of them carry.
+
+    The index (who is due, and all lists) is one shard on one server, and ``CLUSTER_SHARDS`` on a cluster, where each is
+    in a slot of its own. A tenant is in the shard that its id hashes to, with all its upgrades.
+    """
 
     namespace: str
+    shards: int = 1
 
     def tenant(self, tenant: str) -> str:
         """The prefix of a tenant's keys. Braces and control characters in an id cannot break the hash tag."""
@@ -24,6 +34,10 @@ class Keys:
     def stamps(self, tenant: str) -> str:
         """When each fact of the inbox came."""
         return self.tenant(tenant) + "stamps"
+
+    def inbox_and_stamps(self, tenant: str) -> tuple[str, str]:
+        prefix = self.tenant(tenant)
+        return prefix + "inbox", prefix + "stamps"
 
     def erased(self, tenant: str) -> str:
         """The version of a tenant that was erased, for as long as that is remembered."""
@@ -42,9 +56,51 @@ class Keys:
     def journal(self, tenant: str) -> str:
         return self.tenant(tenant) + "journal"
 
-    def index(self, name: str) -> str:
-        """A key of the index of tenants, upgrades and due times."""
+    def shard(self, tenant: str) -> int:
+        """The shard of the index that a tenant is in."""
+        return crc32(tenant.encode()) % self.shards if self.shards > 1 else 0
+
+    def by_shard(self, tenants: Iterable[str]) -> dict[int, list[str]]:
+        """Tenants by their shards, in the order given."""
+        if self.shards == 1:
+            return {0: found} if (found := list(tenants)) else {}
+        groups: dict[int, list[str]] = {}
+        for tenant in tenants:
+            groups.setdefault(self.shard(tenant), []).append(tenant)
+        return groups
+
+    def index(self, name: str, shard: int | None = None) -> str:
+        """A key of a shard of the index of tenants, upgrades and due times. None: of the only one.
+
+        Raises:
+            ValueError: which shard is meant has to be said where there are several.
+        """
+        if self.shards == 1:
+            return self.unsharded(name)
+        if shard is None:
+            raise ValueError("the index has several shards: say which")
+        return f"{self.namespace}:{{index:{shard}}}:{name}"
+
+    def index_of(self, tenant: str, name: str) -> str:
+        """A key of the shard of the index that a tenant is in."""
+        return self.index(name, self.shard(tenant))
+
+    def indexes(self, name: str) -> list[str]:
+        """The keys of this name in all shards of the index, in their order."""
+        return [self.index(name, shard) for shard in range(self.shards)]
+
+    def token_end(self, shard: int) -> str:
+        """What tokens of leases in a shard end with, so that no two of all shards are the same."""
+        return "" if self.shards == 1 else f".{shard}"
+
+    def unsharded(self, name: str) -> str:
+        """A key of an index that is in one slot, also where it is looked for in several."""
         return f"{self.namespace}:{{index}}:{name}"
+
+    @property
+    def ping(self) -> str:
+        """Written to see whether writes are taken."""
+        return self.unsharded("ping")
 
     def parked(self, name: str) -> str:
         """A key of the parked payment events."""

@@ -24,7 +24,7 @@ def tenant_kinds(keys: Keys, tenant: str) -> Mapping[str, str]:
 
 def index_kinds(keys: Keys) -> Mapping[str, str]:
     """The keys that all tenants share, each with its kind."""
-    return {keys.index(name): kind for name, kind in _OF_THE_INDEX.items()}
+    return {key: kind for name, kind in _OF_THE_INDEX.items() for key in keys.indexes(name)}
 
 
 def queue_kinds(namespace: str, queues: tuple[str, ...]) -> Mapping[str, str]:

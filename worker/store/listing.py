@@ -10,6 +10,7 @@ from worker.core.upgrade import State
 from worker.store.codec import Unreadable, decode_note, decode_tenant
 from worker.store.errors import StoreBroken
 from worker.store.interface import ListedTenant, Order, Record, Stuck, StuckUpgrade, TenantPage
+from worker.store.ranks import ShardedList
 from worker.store.room import RedisRoom, text
 from worker.store.scripts import Arg, Call, translated
 
@@ -34,20 +35,30 @@ def _record(tenant: str, reply: Any) -> Record:  # noqa: ANN401 (a Redis reply m
     return Record(record, int(version), counts)
 
 
+def _longest(rows: Sequence[StuckUpgrade], state: State) -> list[StuckUpgrade]:
+    """The upgrades that are in this state, longest first."""
+    return sorted((row for row in rows if row.state is state), key=lambda row: (row.since, row.upgrade))
+
+
 class Listing(RedisRoom):
     """The lists in Redis; ``finish`` writes them."""
 
     async def find_tenants(
         self, *, status: Status | None, prefix: str, order: Order, offset: int, limit: int
     ) -> TenantPage:
-        name = _SETS[order] + (f":{status.value}" if status else "")
-        keys = [self.keys.index(key) for key in (name, "statuses", "since")]
-        args: list[Arg] = [int(order is not Order.ID), prefix if order is Order.ID else "", offset, limit]
-        total, *flat = await self.scripts.run(Call("list_tenants", keys, args))
+        names = (_SETS[order] + (f":{status.value}" if status else ""), "statuses", "since")
+        start = prefix if order is Order.ID else ""
+        keys = [[self.keys.index(name, shard) for name in names] for shard in range(self.keys.shards)]
+        if len(keys) > 1:
+            sharded = ShardedList(self._ask_shards, keys, order is not Order.ID, start)
+            total, listed = await sharded.page(offset, limit)
+            found = [(row.tenant, row.status, row.since) for row in listed]
+        else:
+            args: list[Arg] = [int(order is not Order.ID), start, offset, limit]
+            total, *flat = await self.scripts.run(Call("list_tenants", keys[0], args))
+            found = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
         rows = [
-            ListedTenant(text(tenant), Status(text(word)), int(float(since)))
-            for tenant, word, since in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-            if word
+            ListedTenant(text(tenant), Status(text(word)), int(float(since))) for tenant, word, since in found if word
         ]
         return TenantPage(int(total), tuple(rows))
 
@@ -59,13 +70,15 @@ class Listing(RedisRoom):
         args: list[Arg] = [limit]
         for state, wait in waits.items():
             args += [state.value, wait]
-        keys = [self.keys.index(name) for name in ("owners", "states", "moved:")]
-        total, *flat = await self.scripts.run(Call("stuck", keys, args))
+        replies = await self._in_shards("stuck", ("owners", "states", "moved:"), args)
+        flat = [item for _, *rows in replies for item in rows]
         rows = [
             StuckUpgrade(text(upgrade), text(tenant), State(text(state)), int(float(since)))
             for upgrade, tenant, state, since in zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
         ]
-        return Stuck(int(total), tuple(rows))
+        if len(replies) > 1:
+            rows = [row for state in waits for row in _longest(rows, state)[:limit]]
+        return Stuck(sum(int(total) for total, *_ in replies), tuple(rows))
 
     async def decisions(self, tenant: str, limit: int) -> list[dict[str, Json]]:
         notes = await self.scripts.run(Call("decisions", [self.keys.journal(tenant)], [limit]))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from worker.core.facts import Fact, PaymentFact
+from worker.core.facts import Fact, PaymentFact, UserFact
 from worker.core.journal import Json
 from worker.core.roster import Entry, Standing, count
 from worker.core.tenant import Status, Tenant
@@ -28,6 +28,7 @@ from worker.store.interface import (
     Census,
     Claimed,
     Commit,
+    Ending,
     ListedTenant,
     Loaded,
     Mark,
@@ -231,11 +232,17 @@ class MemoryStore(MemoryAlerts):
         self._due[tenant] = min(look_at, self._due.get(tenant, look_at))
         self._bell.set()
 
+    async def resume(self, wake: Wake, lease: int) -> Loaded | None:
+        if wake.token and not await self.renew(wake, lease):
+            return None
+        return await self.load(wake.tenant)
+
     async def load(self, tenant: str) -> Loaded:
         await self.step("load")
         kept = self._kept.get(tenant) or _Kept(Tenant(tenant))
         oldest = kept.inbox[:FACTS_AT_ONCE]
         whole = len(kept.roster) <= SMALL_ROSTER
+        users = kept.roster.keys() if whole else {fact.user for _, _, fact in oldest if isinstance(fact, UserFact)}
         return Loaded(
             tenant=kept.record,
             version=kept.version,
@@ -248,7 +255,7 @@ class MemoryStore(MemoryAlerts):
             pending=len(kept.inbox),
             saved_by=kept.by,
             digest=_digest(oldest),
-            entries=dict(kept.roster) if whole else {},
+            entries={user: kept.roster[user] for user in users if user in kept.roster},
             whole=whole,
         )
 
@@ -266,7 +273,15 @@ class MemoryStore(MemoryAlerts):
         roster = self._tenant(tenant).roster
         return [user for user, entry in roster.items() if entry.standing is standing][:limit]
 
-    async def commit(self, commit: Commit) -> bool:
+    async def commit(self, commit: Commit, ending: Ending | None = None) -> bool:
+        saved = await self._save(commit)
+        if saved and ending is not None:
+            await self.finish(
+                ending.wake, ending.look_at, ending.status, ending.upgrades, ending.fullness, saved_by=commit.pass_id
+            )
+        return saved
+
+    async def _save(self, commit: Commit) -> bool:
         await self.step("commit")
         kept = self._tenant(commit.tenant.id)
         if kept.version != commit.version or commit.after not in (None, kept.by):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from worker.core.tenant import Status
 from worker.core.upgrade import CLOSED, State
-from worker.store.due import score_of
 from worker.store.interface import Census
 from worker.store.room import RedisRoom, text
 from worker.store.scripts import Arg, Call, command
@@ -31,19 +30,19 @@ class Meters(RedisRoom):
 
     async def census(self) -> Census:
         statuses, states = list(Status), list(State)
-        keys = [self.keys.index(f"tenants:{status.value}") for status in statuses]
-        keys += [self.keys.index(f"upgrades:{state.value}") for state in states]
-        sizes = [command("ZCARD", key) for key in (*keys, self.keys.parked("since"))]
         waiting = [state for state in State if state not in CLOSED]
-        heads = [command("ZRANGE", self.keys.index(f"moved:{state.value}"), 0, 0, "WITHSCORES") for state in waiting]
-        replies = await self.scripts.batch([command("TIME"), *sizes, *heads])
-        (seconds, micros), counted, heads_found = replies[0], replies[1 : 1 + len(sizes)], replies[1 + len(sizes) :]
-        *numbers, parked = map(int, counted)
-        now = int(seconds) * 1_000_000 + int(micros)
-        ages = (max(0, now - score_of(reply)) if reply else 0 for reply in heads_found)
+        sizes = [f"tenants:{status.value}" for status in statuses] + [f"upgrades:{state.value}" for state in states]
+        names = [*sizes, *(f"moved:{state.value}" for state in waiting)]
+        of_shards = [
+            Call("census", [self.keys.index(name, shard) for name in names], [len(sizes)])
+            for shard in range(self.keys.shards)
+        ]
+        *replies, parked = await self.scripts.batch([*of_shards, command("ZCARD", self.keys.parked("since"))])
+        by_name = list(zip(*replies, strict=True))
+        numbers = [sum(map(int, counts)) for counts in by_name[: len(sizes)]]
         return Census(
             dict(zip(statuses, numbers[: len(statuses)], strict=True)),
             dict(zip(states, numbers[len(statuses) :], strict=True)),
-            dict(zip(waiting, ages, strict=True)),
-            parked,
+            dict(zip(waiting, (max(map(int, ages)) for ages in by_name[len(sizes) :]), strict=True)),
+            int(parked),
         )

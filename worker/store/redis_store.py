@@ -13,11 +13,12 @@ from worker.store.listing import Listing
 from worker.store.meters import Meters
 from worker.store.replicas import replicas_wanted
 from worker.store.scripts import Call, command
+from worker.store.taking_over import TakingOver
 from worker.store.tenants import Tenants
 
 
 class RedisStore(
-    Inboxes, Tenants, DueTenants, Directory, Listing, Journals, Checkouts, Meters, Alerts, Erasing, Identity
+    TakingOver, Inboxes, Tenants, DueTenants, Directory, Listing, Journals, Checkouts, Meters, Alerts, Erasing, Identity
 ):
     """Everything the worker keeps, on one Redis server or on a cluster.
 
@@ -31,12 +32,11 @@ class RedisStore(
     ) -> "RedisStore":
         """A store on the server of ``url``; nothing is sent until it is first used.
 
-        ``min_replicas`` is how many replicas must have a fact or a claim before it counts; None: one where Sentinels
-        may put a replica in the server's place, else none.
+        ``min_replicas`` is how many replicas must have a fact or a claim before it counts; None: one behind Sentinels
+        and on a cluster, which may put a replica in a server's place, else none.
 
         Raises:
             BadRedisURL: the URL can't be used.
-            ValueError: ``min_replicas`` on a cluster.
         """
         wanted = replicas_wanted(url, min_replicas)
         return cls(connect(url), namespace, journal_length=journal_length, min_replicas=wanted)
@@ -51,4 +51,4 @@ class RedisStore(
         return bool(await self.scripts.run(command("EXISTS", self.keys.ended_session(session))))
 
     async def ping(self) -> None:
-        await self.write([command("SET", self.keys.index("ping"), "1", "EX", 60)])
+        await self.write([command("SET", self.keys.ping, "1", "EX", 60)])

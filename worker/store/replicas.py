@@ -9,14 +9,9 @@ WITHIN_MS = 1_500
 
 
 def replicas_wanted(url: str, wanted: int | None) -> int:
-    """How many replicas a write to the state of ``url`` waits for; ``wanted`` None leaves it to the kind of URL.
-
-    Raises:
-        ValueError: a cluster can't be asked.
-    """
-    if wanted and is_cluster(url):
-        raise ValueError("a cluster can't be asked which replicas have a write: min_replicas must be 0")
-    return int(is_sentinel(url)) if wanted is None else wanted
+    """How many replicas a write to the state of ``url`` waits for; ``wanted`` None leaves it to the kind of URL: one
+    where a replica may be put in a server's place, behind Sentinels or on a cluster, else none."""
+    return int(is_sentinel(url) or is_cluster(url)) if wanted is None else wanted
 
 
 def wait_for(replicas: int) -> Call:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from worker.core.journal import Json
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def answer(
@@ -18,5 +19,5 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A JSON answer."""
-    body = json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+    body = _ENCODER.encode(content).encode("ascii")
     return Response(body, status, {**_HEADERS, **(headers or {})}, media_type)

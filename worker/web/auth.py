@@ -40,21 +40,33 @@ def guarded(endpoint: Endpoint, tokens: Sequence[str], what: str, guesses: Guess
     """
 
     async def guard(request: Request) -> Response:
-        given, address, now = bearer(request), address_of(request), time.monotonic()
-        wait = guesses.wait(address, now) if guesses and not guesses.is_known(address, now) else 0
-        if wait > 0:
-            headers = {"Retry-After": str(math.ceil(wait))}
-            raise Problem(429, "too many different tokens have been tried from this address", headers=headers)
-        if not is_one_of(given, tokens):
-            if guesses and given:
-                guesses.wrong(address, given, now)
+        given = bearer(request)
+        right = _guess(given, tokens, guesses, address_of(request)) if guesses else is_one_of(given, tokens)
+        if not right:
             detail = f"this needs the header Authorization: Bearer, with {what}"
             raise Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="seats"'})
-        if guesses:
-            guesses.right(address, now)
         return await endpoint(request)
 
     return guard
+
+
+def _guess(given: bytes, tokens: Sequence[str], guesses: Guesses, address: str) -> bool:
+    """Whether a token is right, and a note of it.
+
+    Raises:
+        Problem: 429, where this address has tried too many.
+    """
+    now = time.monotonic()
+    wait = 0 if guesses.is_known(address, now) else guesses.wait(address, now)
+    if wait > 0:
+        headers = {"Retry-After": str(math.ceil(wait))}
+        raise Problem(429, "too many different tokens have been tried from this address", headers=headers)
+    right = is_one_of(given, tokens)
+    if right:
+        guesses.right(address, now)
+    elif given:
+        guesses.wrong(address, given, now)
+    return right
 
 
 def operator_routes(services: Services, routes: Iterable[tuple[str, str, Endpoint]]) -> list[Route]:

@@ -53,7 +53,10 @@ def media_type(request: Request, accepted: Collection[str]) -> str:
     Raises:
         Problem: 415 it is none of the accepted ones, or in another charset than UTF-8.
     """
-    kind, *parameters = [part.strip().lower() for part in request.headers.get("content-type", "").split(";")]
+    said = request.headers.get("content-type", "")
+    if said in accepted:
+        return said
+    kind, *parameters = [part.strip().lower() for part in said.split(";")]
     charsets = [part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")]
     if kind not in accepted or any(charset not in ("utf-8", "utf8", "us-ascii") for charset in charsets):
         raise Problem(415, f"send the Content-Type {' or '.join(accepted)}, in UTF-8")

@@ -1,9 +1,8 @@
 """The boundary: whatever goes wrong inside, the answer tells nothing of it, and the log tells all of it."""
 
-import uuid
+import os
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,9 +25,12 @@ class Boundary:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request = uuid.uuid4().hex[:12]
-        with structlog.contextvars.bound_contextvars(request=request):
+        request = os.urandom(6).hex()
+        bound = structlog.contextvars.bind_contextvars(request=request)
+        try:
             await self._answer(request, scope, receive, send)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _answer(self, request: str, scope: Scope, receive: Receive, send: Send) -> None:
         match_as_sent(scope)
@@ -38,7 +40,7 @@ class Boundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["X-Request-Id"] = request
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request.encode())]
             await send(message)
 
         try:

@@ -13,7 +13,6 @@ from worker.cli.doctor.stripe_key import examine_stripe
 from worker.cli.doctor.work import examine_work
 from worker.logs import redacted
 from worker.settings import ConfigError, Settings
-from worker.store.connect import is_cluster
 from worker.store.replicas import replicas_wanted
 
 CHECK_SECONDS = 9.0
@@ -37,8 +36,7 @@ def checks(settings: Settings, *, send_test: bool) -> list[Check]:
         missing = fix("redis", f"{error.setting} {error.problem}", error.remedy)
         found.append(Check("redis", error.setting, _known([missing])))
     else:
-        # That a cluster's nodes have replicas of their own is of no account here: nothing waits for them.
-        replicas = None if is_cluster(state) else replicas_wanted(state, settings.min_replicas)
+        replicas = replicas_wanted(state, settings.min_replicas)
         named = [("redis", "SEATS_REDIS_URL", broker, replicas)]
         if state != broker:
             named = [("broker", "SEATS_REDIS_URL", broker, None), ("state", "SEATS_STATE_URL", state, replicas)]

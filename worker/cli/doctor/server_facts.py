@@ -22,14 +22,13 @@ class ServerFacts:
     """One server. ``info`` and ``config`` are empty where it does not let this user see them.
 
     ``ahead`` is by how many seconds this machine's clock is ahead of the server's, ``round_trip`` the median time of a
-    call in seconds. ``clustered`` says that it is one node of a cluster.
+    call in seconds.
     """
 
     info: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
     ahead: float = 0.0
     round_trip: float = 0.0
-    clustered: bool = False
 
     @property
     def software(self) -> str | None:
@@ -99,4 +98,4 @@ async def read_facts(
         for name in _CONFIG:
             found = await client.config_get(name, **there)
             config |= {str(key): str(value) for key, value in found.items()}
-    return ServerFacts(info, config, ahead[quickest], sorted(trips)[_SAMPLES // 2], clustered=node is not None)
+    return ServerFacts(info, config, ahead[quickest], sorted(trips)[_SAMPLES // 2])

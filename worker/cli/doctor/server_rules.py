@@ -7,7 +7,7 @@ LEAST_VERSION = (6, 2)
 """``ZADD … LT`` (in most scripts) and ``ZMSCORE``."""
 
 WAITAOF_VERSION = (7, 2)
-"""From here on a purchase can wait until its claim is on disk, whatever ``appendfsync`` is."""
+"""From here on a server can be asked whether a write is on disk."""
 
 CLOCK_NOTICEABLE, CLOCK_WRONG = 1.0, 60.0
 """Seconds. At 300, Stripe's webhooks count as old and events as from the future, and both are refused; a minute leaves
@@ -113,30 +113,25 @@ def _persistence(subject: str, facts: ServerFacts) -> list[Finding]:
 
 def _flushing(subject: str, facts: ServerFacts) -> Finding:
     """When the append-only file reaches the disk."""
-    waits = facts.version is not None and facts.version >= WAITAOF_VERSION and not facts.clustered
+    waits = facts.version is not None and facts.version >= WAITAOF_VERSION
     match facts.config.get("appendfsync"):
         case "always":
             return good(subject, "append-only file, on disk before each answer (appendfsync always)")
-        case "everysec" if waits:
-            return good(
-                subject,
-                "append-only file, on disk every second (appendfsync everysec); purchases wait until theirs is",
-            )
         case "everysec":
+            # Where a purchase asks for its claim to be on disk, Valkey 9.1 says that it is before it is.
             return better(
                 subject,
-                "append-only file, on disk every second: a power cut can lose the claim of a purchase that was made, "
-                + ("as a cluster can't be asked to wait" if facts.clustered else f"as {facts.software} can't wait"),
-                "CONFIG SET appendfsync always"
-                + ("" if facts.clustered else ", or move to Redis 7.2 or later, or to Valkey"),
+                "append-only file, on disk every second (appendfsync everysec): a power cut can lose events of the "
+                "last second, and the claim of a purchase that was made in it",
+                "CONFIG SET appendfsync always, and so in its configuration file",
             )
         case None:
             seen = "append-only file; how often it is forced to disk can't be seen"
-            return better(subject, seen, f"see that appendfsync is everysec or always; {_HIDDEN}")
+            return better(subject, seen, f"see that appendfsync is always; {_HIDDEN}")
     seen = "the append-only file is left to the system to write (appendfsync no): a power cut loses half a minute"
     if waits:
         seen += ", and no purchase is made, as its claim never is known to be on disk"
-    return fix(subject, seen, "CONFIG SET appendfsync everysec, or always, and so in its configuration file")
+    return fix(subject, seen, "CONFIG SET appendfsync always, and so in its configuration file")
 
 
 def _eviction(subject: str, facts: ServerFacts) -> Finding:

@@ -66,7 +66,10 @@ async def _examine(name: str, store: RedisStore, namespace: str, replicas: int |
         await store.client.initialize()
         nodes = {f"{node.host}:{node.port}": node for node in store.client.get_primaries()}
         found = merged(
-            [(where, judged(name, await read_facts(store.client, node=node))) for where, node in sorted(nodes.items())]
+            [
+                (where, judged(name, await read_facts(store.client, node=node), replicas))
+                for where, node in sorted(nodes.items())
+            ]
         )
     return [*(refused or [good(name, "reachable; takes writes and runs scripts")]), *found]
 

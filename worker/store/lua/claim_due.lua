@@ -8,6 +8,7 @@
 -- KEYS[6]  serial   counter the tokens are taken from
 -- ARGV[1]  most tenants to lease
 -- ARGV[2]  length of a lease (microseconds)
+-- ARGV[3]  what the tokens of this counter end with, unlike those of any other
 --
 -- Returns {microseconds until the next tenant is due or -1, tenant, token, tenant, token, …}.
 local due, leases, again, waiting, tokens, serial = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -28,13 +29,13 @@ local reply = { -1 }
 local ready = redis.call('ZRANGEBYSCORE', due, '-inf', stamp, 'WITHSCORES', 'LIMIT', 0, ARGV[1])
 for i = 1, #ready, 2 do
     local tenant, since = ready[i], ready[i + 1]
-    local token = redis.call('INCR', serial)
+    local token = redis.call('INCR', serial) .. ARGV[3]
     redis.call('ZREM', due, tenant)
     redis.call('ZADD', leases, until_, tenant)
     redis.call('ZADD', waiting, 'NX', since, tenant)
     redis.call('HSET', tokens, tenant, token)
     reply[#reply + 1] = tenant
-    reply[#reply + 1] = tostring(token)
+    reply[#reply + 1] = token
 end
 
 local next_ = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]

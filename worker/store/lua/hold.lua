@@ -5,6 +5,7 @@
 -- KEYS[3]  tokens  hash: tenant -> token of its present lease
 -- KEYS[4]  serial  counter the tokens are taken from
 -- ARGV[1]  tenant  ARGV[2]  length of the lease (microseconds)
+-- ARGV[3]  what the tokens of this counter end with, unlike those of any other
 --
 -- Returns the token, or '' where the tenant is leased to somebody.
 local time = redis.call('TIME')
@@ -13,7 +14,7 @@ local ends = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if ends and tonumber(ends) > now then
     return ''
 end
-local token = tostring(redis.call('INCR', KEYS[4]))
+local token = redis.call('INCR', KEYS[4]) .. ARGV[3]
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], token)
