@@ -228,9 +228,9 @@ def test_a_dropped_tombstone_still_outranks_what_is_older_and_no_newer_fact() ->
         (GONE, 50 + LIFETIME + GRACE, None, 0),
         (GONE, 50 + LIFETIME + GRACE, 50, 0),
         (GONE, 50 + LIFETIME + GRACE, 55, 51 + GRACE),
-        (replace(GONE, seat=Seat.REMOVED, seat_at=40), 500, 499, 0),
-        (replace(GONE, seat=Seat.ACTIVE, seat_at=40), 500, 499, 0),
-        (replace(GONE, said=True), 500, 499, 0),
+        (GONE._replace(seat=Seat.REMOVED, seat_at=40), 500, 499, 0),
+        (GONE._replace(seat=Seat.ACTIVE, seat_at=40), 500, 499, 0),
+        (GONE._replace(said=True), 500, 499, 0),
     ],
     ids=["young", "never read", "not read since", "old news", "listed as removed", "orphaned", "needed"],
 )
@@ -271,8 +271,8 @@ def test_a_fact_that_counts_for_nothing_because_of_the_horizon_is_told() -> None
     assert folded(old, horizon=horizon) == [{"count": 1, "events": [["+", "u", 40, "evt_1"]]}]
     assert folded(said(60), horizon=horizon) == []
     assert folded(old, horizon=NEVER) == []
-    assert folded(old, horizon=horizon, u=replace(GONE, at=30)) == [], "it counts: a word of the host app is on record"
-    assert folded(old, horizon=horizon, u=replace(GONE, at=45)) == [], "a newer word is"
+    assert folded(old, horizon=horizon, u=GONE._replace(at=30)) == [], "it counts: a word of the host app is on record"
+    assert folded(old, horizon=horizon, u=GONE._replace(at=45)) == [], "a newer word is"
 
 
 def test_a_row_of_crovvers_that_comes_after_does_not_hide_that_a_newer_word_may_have_been_dropped() -> None:
@@ -290,7 +290,7 @@ def test_a_row_of_crovvers_that_comes_after_does_not_hide_that_a_newer_word_may_
 
 def test_a_list_that_is_too_old_to_seat_somebody_tells_so() -> None:
     named = (RosterUser("known"), RosterUser("u"))
-    assert folded(RosterFact(named, 40, "ros_1"), horizon=(50, "evt_5"), known=replace(GONE, at=30)) == [
+    assert folded(RosterFact(named, 40, "ros_1"), horizon=(50, "evt_5"), known=GONE._replace(at=30)) == [
         {"count": 1, "events": [["+", "u", 40, "ros_1"]]}
     ]
 
@@ -304,11 +304,11 @@ def test_what_is_told_of_facts_too_old_is_bounded() -> None:
 
 def test_personal_data_goes_with_its_lifetime_unless_the_user_needs_a_seat() -> None:
     entries = {
-        "gone": replace(GONE, at=90),
-        "young": replace(GONE, at=97),
-        "orphaned": replace(GONE, at=90, seat=Seat.ACTIVE, seat_at=60),
-        "just seated and released": replace(GONE, at=60, seat=Seat.REMOVED, seat_at=97),
-        "missing": replace(GONE, at=60, said=True),
+        "gone": GONE._replace(at=90),
+        "young": GONE._replace(at=97),
+        "orphaned": GONE._replace(at=90, seat=Seat.ACTIVE, seat_at=60),
+        "just seated and released": GONE._replace(at=60, seat=Seat.REMOVED, seat_at=97),
+        "missing": GONE._replace(at=60, said=True),
         "of crovver": Entry(None, seat=Seat.REMOVED, seat_at=60, email="c@example.com"),
     }
     roster = Roster(count(entries), dict(entries))
@@ -316,7 +316,7 @@ def test_personal_data_goes_with_its_lifetime_unless_the_user_needs_a_seat() -> 
     tidy(roster, Kept(), RULES, 100, None)
     assert set(roster.changes) == {"gone", "orphaned", "of crovver"}
     for user, entry in roster.changes.items():
-        assert entry == replace(entries[user], email=None, name=None)
+        assert entry == entries[user]._replace(email=None, name=None)
     assert roster.counts() == before
 
 
@@ -331,7 +331,7 @@ def test_crovvers_list_brings_personal_data_only_of_those_who_need_a_seat() -> N
 
 def test_a_pass_does_a_bounded_part_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 3)
-    entries = {f"u{number}": replace(GONE, at=number) for number in range(8)}
+    entries = {f"u{number}": GONE._replace(at=number) for number in range(8)}
     kept, passes = Kept(), 0
     while kept.due(DAY):
         roster = Roster(count(entries), dict(entries), horizon=kept.horizon)

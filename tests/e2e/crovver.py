@@ -58,7 +58,7 @@ class Checkout:
 class Crovver:
     """The server and its state. Faults are taken in order, one a call; ``lasting`` ones strike whenever none is due."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.lock = threading.Lock()
         self.workspaces: dict[str, Workspace] = {}
         self.checkouts: list[Checkout] = []
@@ -71,10 +71,10 @@ class Crovver:
         self.pools: dict[str, dict[str, dict[str, Any]]] = {}
         self.before_answer: Callable[[Checkout], None] | None = None
         self.slow_seconds = 1.0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((host, 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def close(self) -> None:
         self.closing.set()
@@ -96,13 +96,17 @@ class Crovver:
         with self.lock:
             return [checkout for checkout in self.checkouts if checkout.tenant == tenant]
 
+    def rows(self, workspace: Workspace) -> list[tuple[str, str]]:
+        """The users of a tenant with the times they were seated, in the order in which they are listed."""
+        return sorted(workspace.seats.items())
+
     def allocations(self, query: dict[str, str]) -> tuple[int, object]:
         with self.lock:
             workspace = self.workspaces.get(query["requestingEntityId"])
             if workspace is None:
                 return 404, {"success": False, "error": "No active subscription found for this tenant"}
             wanted = query.get("status", "active") in ("active", "all")
-            users: list[tuple[str, str]] = sorted(workspace.seats.items()) if wanted else []
+            users = self.rows(workspace) if wanted else []
             page, limit = int(query.get("page", "1")), min(100, int(query.get("limit", "50")))
             shown = users[(page - 1) * limit : page * limit]
             pages = max(1, -(-len(users) // limit))

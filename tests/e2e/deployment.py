@@ -46,7 +46,10 @@ def eventually(check: Callable[[], T], seconds: float = 30, what: str = "") -> T
 
 
 class Deployment:
-    """Web, worker and scheduler over a Redis and a Crovver. Its logs are searched for secrets when it ends."""
+    """Web, worker and scheduler over a Redis and a Crovver. Its logs are searched for secrets when it ends.
+
+    ``launchers`` are words before the command of a process, such as those that run it on a host of its own.
+    """
 
     def __init__(self, folder: Path, redis_url: str, crovver: Crovver, **settings: str) -> None:
         self.folder = folder
@@ -65,6 +68,7 @@ class Deployment:
             **settings,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.launchers: dict[str, list[str]] = {}
         self.begun: dict[str, int] = {}
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=20, event_hooks={"response": [_look]}
@@ -91,7 +95,7 @@ class Deployment:
             self.begun[name] = self.times_ready(name)
             with self.log(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", *self.command(name)],
+                    [*self.launchers.get(name, ()), sys.executable, "-m", *self.command(name)],
                     cwd=self.folder,
                     env={**self.environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
                     stdin=subprocess.DEVNULL,

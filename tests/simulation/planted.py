@@ -67,7 +67,7 @@ def _older_wins() -> Iterator[None]:
     def apply(known: Roster, fact: UserFact) -> bool:
         before = known.get(fact.user) or roster.Entry(None)
         said = fact.membership is Membership.ADDED
-        known.put(fact.user, replace(before, said=said, at=fact.at, id=fact.id))
+        known.put(fact.user, before._replace(said=said, at=fact.at, id=fact.id))
         return True
 
     with mock.patch.object(roster, "apply_user", apply):

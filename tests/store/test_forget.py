@@ -58,9 +58,9 @@ async def settle(store: Store, tenant: str, user: str, upgrades: tuple[Upgrade, 
     entry = Entry(True, 1, "evt", Seat.ACTIVE, 1, f"{user}@example.com", f"Name of {user}")
     changes: dict[str, Entry | None] = {
         user: entry,
-        f"{user}-missing": replace(entry, seat=Seat.NONE),
-        f"{user}-orphaned": replace(entry, said=False),
-        f"{user}-gone": replace(entry, said=False, seat=Seat.REMOVED),
+        f"{user}-missing": entry._replace(seat=Seat.NONE),
+        f"{user}-orphaned": entry._replace(said=False),
+        f"{user}-gone": entry._replace(said=False, seat=Seat.REMOVED),
     }
     notes = [Note(NoteKind.HINT, {"source": user})]
     record = Tenant(tenant, upgrades=upgrades)

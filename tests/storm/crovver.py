@@ -11,8 +11,8 @@ from tests.e2e.crovver import Checkout, Crovver
 class StormCrovver(Crovver):
     """A ``Crovver`` that can tell which checkouts there should never have been."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        super().__init__(host)
         self.over: dict[str, float] = {}
         self.refused: list[tuple[str, int]] = []
 

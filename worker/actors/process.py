@@ -23,6 +23,7 @@ from worker.actors.seat_events import declare_seat_events
 from worker.actors.watchdog import Watchdog
 from worker.actors.wiring import courier_of, ports_of
 from worker.engine.reconcile import Reconciler
+from worker.garbage import collect_less
 from worker.metrics import Meters
 from worker.settings import Settings
 from worker.settings.derive import micros
@@ -75,6 +76,7 @@ def _run(settings: Settings, threads: int, spans: Spans) -> int:
 
     signal.signal(signal.SIGTERM, stopping)
     signal.signal(signal.SIGINT, stopping)
+    collect_less()
     worker.start()
     watchdog.start()
     flusher.start()

@@ -6,6 +6,7 @@ has already said; that is what makes an at-least-once inbox safe.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from worker.core.checkout import Checkout
 from worker.core.credits import CreditPool
@@ -18,8 +19,7 @@ class Membership(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class UserFact:
+class UserFact(NamedTuple):
     """The host app added or removed a user. The newest one wins, by ``(at, id)``."""
 
     user: str

@@ -88,7 +88,7 @@ def tidy(roster: Roster, kept: Kept, retention: Retention, now: int, read_at: in
             roster.horizon = max(roster.horizon, entry.key)
             roster.put(user, None)
         elif (entry.email or entry.name) and entry.newest[0] <= now - retention.personal:
-            roster.put(user, replace(entry, email=None, name=None))
+            roster.put(user, entry._replace(email=None, name=None))
         else:
             continue
         left -= 1

@@ -5,8 +5,9 @@ every count is the size of a class: nothing is incremented, so nothing can be co
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from worker.core.allocation import Allocation
 from worker.core.facts import Membership, RosterFact, UserFact
@@ -43,13 +44,14 @@ _NO_SEAT, _ACTIVE, _REMOVED = Seat.NONE, Seat.ACTIVE, Seat.REMOVED
 _SEATED, _MISSING, _ORPHANED, _GONE = Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One user: the newest word of the host app about it, and its seat in Crovver.
 
     ``said`` is what the host app's newest fact, an event or a snapshot of ``(at, id)``, says of its seat; None where it
     has never said anything. ``seat_at`` is the instant that Crovver's row speaks of. Both are kept, so that a row that
     comes and goes never erases what the host app has said.
+
+    A named tuple, as ``UserFact``: one of each is made for every event, which takes a frozen dataclass 0.9 µs.
     """
 
     said: bool | None
@@ -224,16 +226,16 @@ def apply_snapshot(roster: Roster, fact: RosterFact) -> bool:
         entry = roster.get(user)
         # Also where a newer seat speaks for the user now: when that goes, the list is the host app's newest word.
         if entry is not None and user not in users and entry.key < key and (entry.said or entry.needs):
-            roster.put(user, replace(entry, said=False, at=fact.at, id=fact.id))
+            roster.put(user, entry._replace(said=False, at=fact.at, id=fact.id))
     for named in fact.users:
         known = roster.get(named.user)
         overruled = roster.known_since(named.user) >= key
         if known is None and overruled:
             continue
         entry = known or UNHEARD_OF
-        entry = replace(entry, email=named.email or entry.email, name=named.name or entry.name)
+        entry = entry._replace(email=named.email or entry.email, name=named.name or entry.name)
         if not overruled:
-            entry = replace(entry, said=True, at=fact.at, id=fact.id)
+            entry = entry._replace(said=True, at=fact.at, id=fact.id)
         roster.put(named.user, entry)
     roster.floor = key
     return True
@@ -248,11 +250,11 @@ def apply_allocation(roster: Roster, row: Allocation) -> None:
         # Whoever a snapshot named has a word as new as the snapshot: this user was not named. Of one whose row is newer
         # that need not be said, and a word would hide that a still newer one may have been dropped.
         at, ident = roster.floor
-        known = replace(known, said=False, at=at, id=ident)
+        known = known._replace(said=False, at=at, id=ident)
     seat = _ACTIVE if row.active else _REMOVED
-    entry = replace(known, seat=seat, seat_at=row.at)
+    entry = known._replace(seat=seat, seat_at=row.at)
     if entry.needs:
-        entry = replace(entry, email=known.email or row.email, name=known.name or row.name)
+        entry = entry._replace(email=known.email or row.email, name=known.name or row.name)
     roster.put(row.user, entry)
 
 
@@ -260,7 +262,7 @@ def apply_seated(roster: Roster, user: str) -> None:
     """Crovver has said that it seated a user on our own call: a consequence of a need, not a new fact about it."""
     known = roster.get(user)
     if known is not None:
-        roster.put(user, replace(known, seat=_ACTIVE, seat_at=known.at))
+        roster.put(user, known._replace(seat=_ACTIVE, seat_at=known.at))
 
 
 def apply_absence(roster: Roster, listed: frozenset[str]) -> None:
@@ -269,4 +271,4 @@ def apply_absence(roster: Roster, listed: frozenset[str]) -> None:
         entry = roster.get(user)
         if entry is None or user in listed or entry.seat is _NO_SEAT:
             continue
-        roster.put(user, None if entry.said is None else replace(entry, seat=_NO_SEAT, seat_at=0))
+        roster.put(user, None if entry.said is None else entry._replace(seat=_NO_SEAT, seat_at=0))

@@ -131,7 +131,7 @@ async def _forget_user(store: Store, tenant: str, user: str) -> ForgottenUser:
         if loaded.pending > loaded.read or any(_names_user(fact, user) for fact in loaded.facts):
             raise TenantBusy(f"facts about user {user!r} wait to be folded in")
         known = (await store.entries(tenant, [user])).get(user)
-        entry = replace(known, email=None, name=None) if known is not None else None
+        entry = known._replace(email=None, name=None) if known is not None else None
         record = _without(loaded.tenant, user)
         dropped = await store.drop_unreadable(tenant, user)
         contact = entry != known or record != loaded.tenant

@@ -123,7 +123,9 @@ class Inboxes(RedisRoom):
     async def _append_apart(self, deliveries: Sequence[Delivery]) -> list[int]:
         """The lengths of the inboxes of each delivery, of one tenant each, which may be on servers of their own."""
         appends = [call for one in deliveries for call in append_calls(self.keys, [one])[0]]
-        replies = await self.write(appends)
+        replies, trouble = await self.try_write(appends)
         # A tenant that nobody is told of would keep its first facts for itself: that it is due must be safe, too.
         await self.write(append_calls(self.keys, deliveries)[1])
+        if trouble is not None:
+            raise trouble
         return [int(length) for reply in replies for length in reply]

@@ -1,6 +1,5 @@
 """The web process: settings in, HTTP out, until it is told to stop."""
 
-import gc
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from worker import logs
+from worker.garbage import collect_less
 from worker.logs.redaction import redacted
 from worker.settings import Settings
 from worker.settings.derive import micros, policy_of
@@ -25,9 +25,6 @@ from worker.web.services import Services
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 15
 STOP_WITHIN_SECONDS: Final = 8
-
-COLLECT_AFTER: Final = 50_000
-"""Objects made and not yet gone, after which Python looks for cycles among the young; a batch makes some 4,000."""
 
 
 class WebServer(uvicorn.Server):
@@ -109,18 +106,8 @@ def run(settings: Settings, host: str, port: int, on_bound: Callable[[str], None
     _allow_open_files(2 * MOST_CONNECTIONS)
     with telemetry(settings, "web") as spans:
         app = build_app(settings, spans)
-        _collect_less()
+        collect_less()
         WebServer(app, host, port, bound, trusted_proxies=settings.trusted_proxies).run()
-
-
-def _collect_less() -> None:
-    """Have the garbage collector leave alone what was loaded until now, and not run in the middle of every batch.
-
-    It took half of the time in which batches were taken in, and found nothing: a request leaves hardly any cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 def _allow_open_files(count: int) -> None:
