@@ -17,6 +17,7 @@ from tests.e2e.deployment import Deployment, event, eventually
 from worker.embedded import EmbeddedServer
 
 NEW = [f"new_{number}" for number in range(5)]
+LONG = pytest.mark.skipif("STORM_ROUNDS" not in os.environ, reason="takes long, as its like in the storm does")
 
 
 @pytest.fixture
@@ -115,6 +116,7 @@ def test_a_message_that_cannot_be_decoded_is_a_dead_letter_and_costs_its_sibling
     assert host.client.hget("seats:seat-events.XQ.msgs", "poison") == b"\x00not a message"
 
 
+@LONG
 def test_a_redis_that_stands_still_for_longer_than_a_socket_waits_is_survived(
     running: Deployment, host: RedisBroker, valkey: EmbeddedServer
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_redis_without_memory_refuses_at_the_door_and_goes_on_when_it_has_some
     assert len(crovver.checkouts) == 1
 
 
+@LONG
 def test_a_worker_that_stood_still_in_the_middle_of_a_call_does_not_make_it_twice(
     running: Deployment, crovver: Crovver
 ) -> None:

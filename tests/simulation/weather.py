@@ -26,7 +26,7 @@ class Fault(StrEnum):
 
 
 FOCUS = (
-    "", "", "", "proration_checkout", "proration_checkout", "commit", "append", "load", "resume", "finish",
+    "", "", "", *4 * ("proration_checkout",), "commit", "append", "load", "resume", "finish",
     "link_checkout", "parked_for", "unpark", "post_alerts", "allocations_page", "stripe get", "stripe find",
     "stripe expire", "bulk_allocate", "take_rate", "claim_due", "renew", "trim_journal", "standing", "whole_roster",
     "entries",

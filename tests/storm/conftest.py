@@ -42,6 +42,8 @@ LONG = {
     "test_replies_are_lost_at_random[Fate.HALVE]",
     "test_everything_takes_long",
     "test_the_wire_goes_silent_and_is_cut",
+    "test_of_single_tenants",
+    "test_a_replica_that_lost_the_tail_takes_over",
     "test_of_the_index[names0]",
     "test_of_the_index[names1]",
 }

@@ -3,7 +3,7 @@
 redis-py's cluster client keeps the map of nodes and their connections. What it can't do is to send several commands
 over one of them, and that is what it takes to ask whether replicas have what was just written (WAIT is about what came
 by the same connection), and to follow a key to the node it is on its way to (ASKING is about the next command of its
-connection: redis-py may send that over another one, and where two lie idle it always does).
+connection: redis-py may send that over another one, and gives up where it keeps doing so).
 """
 
 import asyncio
@@ -36,8 +36,11 @@ PAUSE: Final = 0.1
 
 _PRIMARY: Final = "primary"
 
-# The client may close a connection that another task is about to write to, which then is an AttributeError.
-_FAILURES: Final = (redis.ConnectionError, redis.TimeoutError, OSError, RedisClusterException, AttributeError)
+# The client may close a connection that another task is about to write to, which then is an AttributeError; a slot or a
+# primary that its map does not have is a LookupError.
+_FAILURES: Final = (
+    redis.ConnectionError, redis.TimeoutError, OSError, RedisClusterException, AttributeError, LookupError,
+)  # fmt: skip
 
 
 class Nodes:
@@ -54,39 +57,37 @@ class Nodes:
         Raises:
             RedisError: no primary has answered.
         """
-        if self._client.get_default_node() is None:
-            # As long as it knows no nodes, it would ask any.
-            await self._client.initialize()
         slot = self._client.keyslot(key)
         failures = 0
         asked: ClusterNode | None = None
         for _ in range(MOST_TRIES):
             node: ClusterNode | None = None
             try:
+                if self._client.get_default_node() is None:
+                    await self._client.initialize()
                 node = asked or self._client.nodes_manager.get_node_from_slot(slot)
                 replies = await _over_one_connection(node, commands, asking=asked is not None)
+                asked = None
+                match replies[0]:
+                    case MovedError() as moved:
+                        await self._client.nodes_manager.move_slot(moved)
+                    case AskError() as elsewhere:
+                        asked = self._named(elsewhere)
+                    case TryAgainError():
+                        await asyncio.sleep(PAUSE)
+                    case ClusterDownError() if failures < MOST_FAILURES:
+                        failures += 1
+                        await asyncio.sleep(PAUSE)
+                        await self._look_again(None)
+                    case _:
+                        return replies
             except _FAILURES as error:
                 failures += 1
+                asked = None
                 await self._look_again(node)
                 if failures >= MOST_FAILURES or isinstance(error, redis.TimeoutError):
                     raise redis.ConnectionError(str(error) or type(error).__name__) from error
                 await asyncio.sleep(PAUSE)
-                asked = None
-                continue
-            asked = None
-            match replies[0]:
-                case MovedError() as moved:
-                    await self._client.nodes_manager.move_slot(moved)
-                case AskError() as elsewhere:
-                    asked = self._named(elsewhere)
-                case TryAgainError():
-                    await asyncio.sleep(PAUSE)
-                case ClusterDownError() if failures < MOST_FAILURES:
-                    failures += 1
-                    await asyncio.sleep(PAUSE)
-                    await self._look_again(None)
-                case _:
-                    return replies
         raise ClusterError(f"slot {slot} is on its way between nodes")
 
     def _named(self, elsewhere: AskError) -> ClusterNode:

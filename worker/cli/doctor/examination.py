@@ -36,7 +36,7 @@ def checks(settings: Settings, *, send_test: bool) -> list[Check]:
         missing = fix("redis", f"{error.setting} {error.problem}", error.remedy)
         found.append(Check("redis", error.setting, _known([missing])))
     else:
-        replicas = replicas_wanted(state, settings.min_replicas)
+        replicas: int | None = replicas_wanted(state, settings.min_replicas)
         named = [("redis", "SEATS_REDIS_URL", broker, replicas)]
         if state != broker:
             named = [("broker", "SEATS_REDIS_URL", broker, None), ("state", "SEATS_STATE_URL", state, replicas)]
