@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.asyncio import Connection
 from redis.asyncio.cluster import RedisCluster
 from redis.crc import key_slot
 
@@ -144,6 +146,25 @@ def test_a_slot_that_the_map_does_not_have_is_looked_for(empty: Cluster) -> None
         assert await store.linked_tenants(["cs_1"]) == ["acme"]
 
     on_store(empty, scenario)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), AttributeError("no writer")])
+def test_a_connection_that_another_task_has_closed_is_a_lost_one(
+    error: Exception, empty: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended a reconcile between its claim and its call, and the upgrade was held."""
+    send, failed = Connection.send_packed_command, list[Exception]()
+
+    async def closed_once(connection: Connection, *args: Any, **options: Any) -> None:
+        if not failed and b"cs_1" in args[0]:
+            failed.append(error)
+            raise error
+        await send(connection, *args, **options)
+
+    monkeypatch.setattr(Connection, "send_packed_command", closed_once)
+    on_store(empty, lambda store: store.link_checkout(["cs_1"], "acme"))
+    assert on_store(empty, lambda store: store.linked_tenants(["cs_1"])) == ["acme"]
+    assert failed == [error]
 
 
 def test_slots_move_and_a_primary_dies_under_load(

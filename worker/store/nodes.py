@@ -36,11 +36,8 @@ PAUSE: Final = 0.1
 
 _PRIMARY: Final = "primary"
 
-# The client may close a connection that another task is about to write to, which then is an AttributeError; a slot or a
-# primary that its map does not have is a LookupError.
-_FAILURES: Final = (
-    redis.ConnectionError, redis.TimeoutError, OSError, RedisClusterException, AttributeError, LookupError,
-)  # fmt: skip
+# The last one is a slot or a primary that the client's map does not have.
+_FAILURES: Final = (redis.ConnectionError, redis.TimeoutError, OSError, RedisClusterException, LookupError)
 
 
 class Nodes:
@@ -128,6 +125,10 @@ async def _over_one_connection(
             except ResponseError as error:
                 replies.append(error)
         return replies[1:] if asking else replies
+    except (AttributeError, RuntimeError) as error:
+        # Another task that found the node gone has closed what this one was about to write to: redis-py has no writer
+        # then, or uvloop a closed one.
+        raise redis.ConnectionError(f"the connection was closed: {error}") from error
     finally:
         try:
             await node.disconnect_if_needed(connection)
