@@ -90,7 +90,7 @@ class Outside:
         self.net = Process("net")
         self.crovver_ahead = chance.choice([0, 0, chance.randint(-600, 600) * SECOND])
         self.stripe_ahead = chance.choice([0, 0, chance.randint(-600, 600) * SECOND])
-        self.references = chance.choice(["all", "tenant", "proration", "proration", "none", "none"])
+        self.references = chance.choice(["all", "all", "tenant", "proration", "none", "none"])
         self.webhooks = webhooks
         self.loses_webhooks = chance.choice([0.0, 0.1, 0.6])
         self.links_live = chance.choice([DAY, DAY, 30 * MINUTE])
