@@ -39,7 +39,7 @@ NAME = "apply: events/s folded into rosters, one core for whoever folds, one for
 OURS = "seats worker + scheduler"
 CORE = "the worker's core"
 CEILING = "batches of events to Lua, no queue"
-FINISHED = "batches of finished entries to Lua, no queue"
+FINISHED = "finished entries to Lua, no queue"
 GOALS = {TUNED.name: Goal(least=10), STOCK.name: Goal(least=30), CEILING: Goal(least=0.6)}
 
 BURSTS = (1, 10, 100, 1_000, 5_000)
