@@ -46,7 +46,7 @@ def test_a_tenant_that_wobbles_around_80_percent_is_told_of_once_and_of_its_end_
     start: Start, receiver: Receiver, crovver: Crovver
 ) -> None:
     crovver.add("acme", 10, 7)
-    running = start(SEATS_PUBLIC_URL="https://seats.example/")
+    running = start(SEATS_PUBLIC_URL="https://seats.example/", SEATS_TRUST_LOOK_FOR="0s")
     for _ in range(6):
         running.join("acme", "eighth")
         eventually(lambda: running.tenant("acme").get("seatsNeeded") == 8, what="80 %")

@@ -39,6 +39,9 @@ MAINTENANCE_EVERY = 5.0
 consumer sends few commands and would take minutes, a busy one would have the server walk all its keys (``KEYS``) many
 times a second for as long as a dead process is known."""
 
+STOPPING_PAUSE = 0.02
+"""Between the questions of a consumer thread that is being stopped and has not heard of it."""
+
 IDLE_WAIT = 0.5
 """Seconds an idle consumer waits on the server for a message, or, while all threads are busy, for one of them. Either
 wait ends at once when there is something to do: this is how long a process that is told to stop may take to notice."""
@@ -71,6 +74,9 @@ class Consumer(_RedisConsumer):
         self._called = False
 
     def __next__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+        if self.broker.stopping.is_set():
+            time.sleep(STOPPING_PAUSE)
+            return None
         while True:
             self._room.clear()
             try:
@@ -168,7 +174,9 @@ def as_connection_closed(error: redis.RedisError) -> Exception:
 
 
 class Broker(RedisBroker):
-    """dramatiq's Redis broker with the consumer above."""
+    """dramatiq's Redis broker with the consumer above, which fetches nothing more once ``stopping`` is set."""
+
+    stopping: threading.Event
 
     _maintained = threading.local()
     """When this thread has last had its queue looked after. Each consumer has a thread of its own."""
@@ -270,6 +278,7 @@ def make_broker(url: str, namespace: str, middleware: Iterable[Middleware] = ())
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         dead_message_ttl=DEAD_LETTERS_KEPT_MS,
     )
+    broker.stopping = threading.Event()
     for queue in (SEAT_EVENTS, RECONCILE, ALERTS):
         broker.declare_queue(queue)
     return broker

@@ -23,7 +23,6 @@ from worker.actors.seat_events import declare_seat_events
 from worker.actors.watchdog import Watchdog
 from worker.actors.wiring import courier_of, ports_of
 from worker.engine.reconcile import Reconciler
-from worker.garbage import collect_less
 from worker.metrics import Meters
 from worker.settings import Settings
 from worker.settings.derive import micros
@@ -76,13 +75,14 @@ def _run(settings: Settings, threads: int, spans: Spans) -> int:
 
     signal.signal(signal.SIGTERM, stopping)
     signal.signal(signal.SIGINT, stopping)
-    collect_less()
     worker.start()
     watchdog.start()
     flusher.start()
     log.info("worker ready", threads=threads, mode=ports.policy.mode.value)
     while not stop.wait(1.0):
         pass
+    # At once, and not only when each thread has been told: whoever reads the next line may count on it.
+    broker.stopping.set()
     log.info("worker stopping")
     watchdog.stop()
     _end_after(STOP_WITHIN)
