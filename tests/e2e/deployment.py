@@ -204,7 +204,9 @@ class Deployment:
         headers = {"content-type": "application/json"}
         if header is not None:
             headers["stripe-signature"] = header
-        return self.http.post("/webhooks/stripe", content=body, headers=headers)
+        # A connection of its own: a hundred threads that share a client may close one under each other.
+        with httpx.Client(base_url=self.http.base_url, timeout=30) as client:
+            return client.post("/webhooks/stripe", content=body, headers=headers)
 
     def look_through(self) -> None:
         """Look for canaries in what the processes have logged and in what is on their Redis."""
